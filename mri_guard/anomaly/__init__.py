@@ -1,0 +1,1 @@
+"""The VAE, its anomaly map and its scores."""

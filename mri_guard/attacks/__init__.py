@@ -1,0 +1,1 @@
+"""Worst case: one attack a file."""

@@ -1,0 +1,1 @@
+"""Assembles a kit from a bundle on disk."""

@@ -1,0 +1,1 @@
+"""Input transformations and other defences."""

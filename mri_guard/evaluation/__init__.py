@@ -1,0 +1,1 @@
+"""Manifest and bundle to evidence."""

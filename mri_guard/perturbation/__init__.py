@@ -1,0 +1,1 @@
+"""Was the image perturbed on purpose?"""

@@ -1,0 +1,1 @@
+"""One perturbation detector a file."""

@@ -1,0 +1,121 @@
+"""What each step of the journey must be able to do; `bundle.py` chooses who does it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mri_guard.records import (
+    Anomaly,
+    CalibratedScore,
+    CheckResult,
+    Decision,
+    DetectorResult,
+    InstanceHeader,
+    Preprocessed,
+    Rejection,
+    Scan,
+    Source,
+)
+
+
+class HeaderCheck(Protocol):
+    """Looks at one instance before any pixel is decoded."""
+
+    @property
+    def name(self) -> str:
+        """The check's name, equal to its file's."""
+
+    def __call__(self, instance: InstanceHeader, /) -> Rejection | None:
+        """Why the instance is refused, or None."""
+
+
+class SeriesCheck(Protocol):
+    """Looks at all headers of a series together."""
+
+    @property
+    def name(self) -> str:
+        """The check's name, equal to its file's."""
+
+    def __call__(self, instances: Sequence[InstanceHeader], /) -> Rejection | None:
+        """Why the series is refused, or None."""
+
+
+class VoxelCheck(Protocol):
+    """Looks at the decoded volume before the model sees it."""
+
+    @property
+    def name(self) -> str:
+        """The check's name, equal to its file's."""
+
+    def __call__(self, scan: Scan, /) -> Rejection | None:
+        """Why the volume is refused, or None."""
+
+
+class Sanitizer(Protocol):
+    """All checks, in running order; each family stops at its first failure."""
+
+    def check_headers(self, source: Source) -> tuple[tuple[CheckResult, ...], tuple[str, ...]]:
+        """Results of header and series checks, and the SHA-256 of each file, hex, sorted."""
+
+    def check_voxels(self, scan: Scan) -> tuple[CheckResult, ...]:
+        """Results of the voxel checks."""
+
+
+class Decoder(Protocol):
+    """Turns a source into a volume, away from this process."""
+
+    def __call__(self, source: Source, /) -> Scan:
+        """The volume.
+
+        Raises:
+            InputError: what arrived cannot be decoded within the limits.
+        """
+
+
+class Preprocessor(Protocol):
+    """Brings a scan to the model's grid and intensity."""
+
+    def __call__(self, scan: Scan, /) -> Preprocessed:
+        """The scan on the model's grid.
+
+        Raises:
+            InputError: no brain was found, or the scan does not fit the grid.
+        """
+
+
+class Scorer(Protocol):
+    """Finds what is unusual."""
+
+    def __call__(self, preprocessed: Preprocessed, /) -> Anomaly:
+        """Anomaly map and scores."""
+
+
+class Detector(Protocol):
+    """Notices that an image was perturbed on purpose."""
+
+    @property
+    def name(self) -> str:
+        """The detector's name, equal to its file's."""
+
+    def __call__(
+        self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer, /
+    ) -> DetectorResult:
+        """Statistic and conformal p-value."""
+
+
+class Calibrator(Protocol):
+    """Says what a score means among healthy scans."""
+
+    def __call__(self, score: float, /) -> CalibratedScore:
+        """p-value and threshold."""
+
+
+class Policy(Protocol):
+    """Decides where a scan goes."""
+
+    def __call__(
+        self,
+        checks: Sequence[CheckResult],
+        detectors: Sequence[DetectorResult],
+        calibrated: CalibratedScore | None,
+    ) -> Decision:
+        """Release, review or quarantine; quarantine for whatever is missing."""

@@ -1,0 +1,1 @@
+"""The model's grid, the brain, the model's intensity."""

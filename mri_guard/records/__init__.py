@@ -1,0 +1,42 @@
+"""Frozen values that the steps of a journey hand to one another."""
+
+from mri_guard.records.base import Finite, Milliseconds, PValue, Record
+from mri_guard.records.examination import (
+    Anomaly,
+    CalibratedScore,
+    CheckResult,
+    Decision,
+    DetectorResult,
+    Examination,
+    Journey,
+    Outcome,
+    Priority,
+    StepTiming,
+)
+from mri_guard.records.instance import InstanceHeader, Rejection
+from mri_guard.records.scan import Contrast, Format, Preprocessed, Scan, ScanHeader, Source
+
+__all__ = [
+    "Anomaly",
+    "CalibratedScore",
+    "CheckResult",
+    "Contrast",
+    "Decision",
+    "DetectorResult",
+    "Examination",
+    "Finite",
+    "Format",
+    "InstanceHeader",
+    "Journey",
+    "Milliseconds",
+    "Outcome",
+    "PValue",
+    "Preprocessed",
+    "Priority",
+    "Record",
+    "Rejection",
+    "Scan",
+    "ScanHeader",
+    "Source",
+    "StepTiming",
+]

@@ -1,0 +1,174 @@
+"""What one journey leaves behind: every result of every step, ready to store and to audit."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mri_guard.records.base import Finite, Milliseconds, PValue, Record
+from mri_guard.records.scan import Preprocessed, Scan, ScanHeader, readonly
+
+
+class CheckResult(Record):
+    """What one check says of one source. A failed check is data, not an exception.
+
+    Attributes:
+        name: the check's name, equal to its file's.
+        passed: whether the journey may go on.
+        reason: stable code when it failed, e.g. `pixel-data-short`; empty when it passed.
+        detail: what was seen and what was wanted, with units; no patient data.
+        milliseconds: how long it took.
+    """
+
+    name: str
+    passed: bool
+    reason: str = ""
+    detail: str = ""
+    milliseconds: Milliseconds = 0.0
+
+
+class DetectorResult(Record):
+    """What one perturbation detector says of one scan.
+
+    Attributes:
+        name: the detector's name.
+        statistic: rises with the suspicion.
+        p_value: conformal, against the bundle's clean calibration scans.
+        milliseconds: how long it took.
+    """
+
+    name: str
+    statistic: Finite
+    p_value: PValue
+    milliseconds: Milliseconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anomaly:
+    """What the model finds unusual, on the model's grid.
+
+    Attributes:
+        map: float32, (x, y, z), smoothed healthy-z of the residual; 0 outside the brain; rises
+            with abnormality.
+        reconstruction: float32, (x, y, z), normalised intensity: the healthy image the model sees.
+        slice_scores: float64, (z,), one per axial slice; NaN where a slice has too little brain.
+        score: the scan's score.
+    """
+
+    map: NDArray[np.float32]
+    reconstruction: NDArray[np.float32]
+    slice_scores: NDArray[np.float64]
+    score: float
+
+    def __post_init__(self) -> None:
+        """Freezes the arrays."""
+        for array in (self.map, self.reconstruction, self.slice_scores):
+            readonly(array)
+
+
+class CalibratedScore(Record):
+    """A score and what it means among healthy scans.
+
+    Attributes:
+        score: the scan's score.
+        p_value: conformal p-value among the healthy calibration scores.
+        threshold: scores above it are unusual.
+        alpha: the false-positive rate that the threshold holds ...
+        delta: ... except with this probability over the draw of the calibration scans.
+        calibration_count: healthy scores behind it.
+        unusual: score > threshold.
+        guarantee: what the claim covers, in words.
+    """
+
+    score: Finite
+    p_value: PValue
+    threshold: Finite
+    alpha: PValue
+    delta: PValue
+    calibration_count: int
+    unusual: bool
+    guarantee: str
+
+
+class Outcome(StrEnum):
+    """The three ends of a journey; never a fourth."""
+
+    RELEASE = "release"
+    REVIEW = "review"
+    QUARANTINE = "quarantine"
+
+
+class Priority(StrEnum):
+    """Scheduled Procedure Step Priority (0074,1200)."""
+
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+
+
+class Decision(Record):
+    """Where a scan goes and why.
+
+    Attributes:
+        outcome: release, review or quarantine.
+        priority: how soon a human looks; None for a release.
+        reasons: stable codes, most important first; never empty.
+        detail: the first reason in words.
+    """
+
+    outcome: Outcome
+    priority: Priority | None
+    reasons: tuple[str, ...] = Field(min_length=1)
+    detail: str
+
+
+class StepTiming(Record):
+    """How long one step of the journey took."""
+
+    name: str
+    milliseconds: Milliseconds
+
+
+class Examination(Record):
+    """The whole journey of one scan: stored with the case, written to the audit log.
+
+    Attributes:
+        bundle_digest: SHA-256 of the bundle's manifest of digests, hex.
+        source_digests: SHA-256 of each file that was read, hex, sorted.
+        header: technical attributes, None when the journey ended before decoding.
+        checks: header, series and voxel checks in running order, up to the first failure.
+        detectors: perturbation detectors, empty when the journey ended before them.
+        calibrated: None when the journey ended before the model.
+        decision: always there.
+        steps: in running order; a step that was not reached is absent.
+        seed: of whatever was random.
+    """
+
+    bundle_digest: str
+    source_digests: tuple[str, ...]
+    header: ScanHeader | None = None
+    checks: tuple[CheckResult, ...] = ()
+    detectors: tuple[DetectorResult, ...] = ()
+    calibrated: CalibratedScore | None = None
+    decision: Decision
+    steps: tuple[StepTiming, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Journey:
+    """An examination with the arrays it was made from, for maps and pictures.
+
+    Attributes:
+        examination: what is stored.
+        scan: None when decoding was not reached.
+        preprocessed: None when it was not reached.
+        anomaly: None when the model was not reached.
+    """
+
+    examination: Examination
+    scan: Scan | None = None
+    preprocessed: Preprocessed | None = None
+    anomaly: Anomaly | None = None

@@ -1,0 +1,1 @@
+"""Nothing reaches the model that no check has vouched for."""

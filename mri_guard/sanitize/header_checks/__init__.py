@@ -1,0 +1,1 @@
+"""Checks of one instance before any pixel is decoded, cheapest first."""

@@ -1,0 +1,1 @@
+"""Checks of all headers of a series together."""

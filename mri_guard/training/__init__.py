@@ -1,0 +1,1 @@
+"""From a manifest of scans to a bundle."""

@@ -1,0 +1,1 @@
+"""What runs in the hospital; imports mri_guard, never the reverse."""

@@ -1,0 +1,1 @@
+"""From the wire to a durable spool, and from a quiet series to a job."""
