@@ -1,0 +1,212 @@
+"""Every table. Identified DICOM stays in the spool; here are keyed digests and results alone."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, TypeDecorator, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from mri_guard.records import Outcome, Priority
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite, which stores none, gets it naive and gives it back aware."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuses naive times."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime; wanted an aware one")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Makes every time aware."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+
+class SeriesState(StrEnum):
+    """Whether a series may still grow."""
+
+    RECEIVING = "RECEIVING"
+    COMPLETE = "COMPLETE"
+
+
+class WorkState(StrEnum):
+    """Unified Procedure Step states, PS3.4 CC.1.1: of jobs for workers and of cases for readers."""
+
+    SCHEDULED = "SCHEDULED"
+    IN_PROGRESS = "IN PROGRESS"
+    COMPLETED = "COMPLETED"
+    CANCELED = "CANCELED"
+
+
+class Role(StrEnum):
+    """What a user may do."""
+
+    ADMIN = "admin"
+    RADIOLOGIST = "radiologist"
+    AUDITOR = "auditor"
+    GATEWAY = "gateway"
+
+
+class ReaderFinding(StrEnum):
+    """What the radiologist saw."""
+
+    ABNORMAL = "abnormal"
+    NORMAL = "normal"
+    NON_DIAGNOSTIC = "non-diagnostic"
+
+
+class Series(Base):
+    """One DICOM series as it arrives. A late instance reopens it as the next revision."""
+
+    __tablename__ = "series"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """HMAC of the Series Instance UID, or of the file's SHA-256 where the bytes name no series."""
+    study_digest: Mapped[str] = mapped_column(String(64), index=True)
+    state: Mapped[SeriesState] = mapped_column(String(16), default=SeriesState.RECEIVING)
+    revision: Mapped[int] = mapped_column(default=1)
+    last_arrival_at: Mapped[datetime] = mapped_column(index=True)
+    sender: Mapped[str] = mapped_column(String(64))
+    """Calling AE title or API user, as far as it is known."""
+    instances: Mapped[list["Instance"]] = relationship(back_populates="series")
+
+
+class Instance(Base):
+    """One file in the spool. The same UID with other content is a second row and an event."""
+
+    __tablename__ = "instance"
+    __table_args__ = (UniqueConstraint("sop_digest", "sha256"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), index=True)
+    sop_digest: Mapped[str] = mapped_column(String(64))
+    """HMAC of the SOP Instance UID, or of the file's SHA-256 where the bytes name none."""
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int]
+    received_at: Mapped[datetime]
+    series: Mapped[Series] = relationship(back_populates="instances")
+
+
+class Job(Base):
+    """The examination of one revision of one series; leased, never owned."""
+
+    __tablename__ = "job"
+    __table_args__ = (UniqueConstraint("series_id", "revision"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    revision: Mapped[int]
+    state: Mapped[WorkState] = mapped_column(String(16), default=WorkState.SCHEDULED, index=True)
+    fence: Mapped[int] = mapped_column(default=0)
+    """Rises with every lease; a worker that comes back with an older one is turned away."""
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    series: Mapped[Series] = relationship()
+
+
+class Case(Base):
+    """One examination and, where its outcome asks for it, a radiologist's task."""
+
+    __tablename__ = "case"
+    __table_args__ = (
+        UniqueConstraint("series_id", "revision"),
+        Index("ix_case_worklist", "state", "outcome"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    revision: Mapped[int]
+    study_digest: Mapped[str] = mapped_column(String(64), index=True)
+    outcome: Mapped[Outcome] = mapped_column(String(16))
+    priority: Mapped[Priority | None] = mapped_column(String(8))
+    urgency: Mapped[int]
+    """Sort key of the priority: 0 is HIGH, 3 is none."""
+    reasons: Mapped[list[str]]
+    score: Mapped[float | None]
+    p_value: Mapped[float | None]
+    examination: Mapped[dict[str, Any]]
+    """`mri_guard.records.Examination` as JSON."""
+    state: Mapped[WorkState] = mapped_column(String(16))
+    """A released case is COMPLETED at once; the others are SCHEDULED for a reader."""
+    version: Mapped[int] = mapped_column(default=1)
+    """Rises with every change; a decision names the version it was made on."""
+    claimed_by_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    claimed_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    series: Mapped[Series] = relationship()
+    claimed_by: Mapped["User | None"] = relationship()
+
+
+class ReviewEvent(Base):
+    """One act of a reader on a case; never changed, never deleted."""
+
+    __tablename__ = "review_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("case.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
+    at: Mapped[datetime]
+    action: Mapped[str] = mapped_column(String(16))
+    """claim, release or decide."""
+    finding: Mapped[ReaderFinding | None] = mapped_column(String(16))
+    note: Mapped[str] = mapped_column(default="")
+    user: Mapped["User"] = relationship()
+
+
+class User(Base):
+    """Somebody, or a gateway, who may call the API."""
+
+    __tablename__ = "app_user"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[Role] = mapped_column(String(16))
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """A key's hash. The key itself is shown once, when it is made."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"), index=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    """Of a 256-bit random key, so that a plain hash needs no salt and no stretching."""
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    user: Mapped[User] = relationship()
+
+
+class AuditEntry(Base):
+    """One link of the audit chain."""
+
+    __tablename__ = "audit_entry"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(64), index=True)
+    actor: Mapped[str] = mapped_column(String(64))
+    """`user:3`, `worker`, `dicom-node`; never a person's name."""
+    subject: Mapped[str] = mapped_column(String(80), index=True)
+    """`case:<uuid>`, `series:<digest>` and the like."""
+    payload: Mapped[dict[str, Any]]
+    previous_mac: Mapped[str] = mapped_column(String(64))
+    mac: Mapped[str] = mapped_column(String(64))
+    """HMAC-SHA256 over the canonical JSON of all the other columns."""

@@ -1,0 +1,62 @@
+"""Deployment settings, from `MRI_GUARD_*`; nothing else reads the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import bundles
+
+
+class Settings(BaseSettings):
+    """Where the kit runs. The science lives in the bundle, not here."""
+
+    model_config = SettingsConfigDict(env_prefix="MRI_GUARD_", frozen=True, extra="forbid")
+
+    home: Path = Path("var/mri-guard")
+    """Spool, results, secrets and the embedded database."""
+
+    database_url: str | None = None
+    """SQLAlchemy URL; None is SQLite under `home`."""
+
+    bundle: Path = bundles.DEFAULT
+    """Folder of the bundle that scores."""
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8080, ge=0, le=65535)
+    dicom_host: str = "127.0.0.1"
+    dicom_port: int = Field(11112, ge=0, le=65535)
+    ae_title: str = Field("MRIGUARD", min_length=1, max_length=16)
+    """Application entity title of our DICOM node (PS3.8 9.3.2)."""
+
+    allowed_ae_titles: tuple[str, ...] = ()
+    """Calling AE titles that may store; empty lets any in, which suits loopback alone."""
+
+    quiet_seconds: float = Field(10.0, gt=0)
+    """A series is complete when no instance has come for so long."""
+
+    lease_seconds: float = Field(300.0, gt=0)
+    """A worker that is silent for so long loses its job to another."""
+
+    max_attempts: int = Field(3, ge=1)
+    """After so many lost leases a job ends in quarantine."""
+
+    claim_minutes: float = Field(30.0, gt=0)
+    """A radiologist's claim on a case ends after so long without a decision."""
+
+    max_instance_mb: int = Field(512, gt=0)
+    """A larger instance is refused on the wire."""
+
+    max_upload_mb: int = Field(2048, gt=0)
+    """A larger HTTP body is refused."""
+
+    min_free_disk_mb: int = Field(1024, ge=0)
+    """With less room than this the spool refuses, so that what it acknowledged stays whole."""
+
+    audit_anchor: Path | None = None
+    """File that receives the head of the audit chain; put it on another host."""
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.home / 'mri-guard.sqlite3'}"
