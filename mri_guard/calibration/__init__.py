@@ -1,1 +1,70 @@
 """What a score means among healthy scans, with guarantees."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mri_guard.calibration.threshold import exact_threshold, rank, smallest_count
+from mri_guard.metrics.conformal import p_value
+from mri_guard.records import CalibratedScore
+
+__all__ = ["ScoreCalibrator", "exact_threshold", "rank", "smallest_count"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCalibrator:
+    """Turns a score into a p-value and a verdict; satisfies the `Calibrator` port.
+
+    Attributes:
+        scores: healthy calibration scores.
+        alpha: false-positive rate that the threshold holds ...
+        delta: ... except with this probability over the draw of the calibration scans.
+        threshold: scores above it are unusual.
+        guarantee: what the claim covers, in words.
+    """
+
+    scores: tuple[float, ...]
+    alpha: float
+    delta: float
+    threshold: float
+    guarantee: str
+
+    @classmethod
+    def fit(
+        cls, scores_by_group: Mapping[str, Sequence[float]], alpha: float, delta: float
+    ) -> "ScoreCalibrator":
+        """Pooled exact threshold over all groups.
+
+        Args:
+            scores_by_group: healthy scores by where they come from, e.g. `phantom`.
+            alpha: false-positive rate to hold.
+            delta: probability of not holding it.
+
+        Raises:
+            NotCalibratedError: too few scores in all.
+        """
+        pooled = tuple(score for scores in scores_by_group.values() for score in scores)
+        smallest = smallest_count(alpha, delta)
+        counts = ", ".join(
+            f"{group} n = {len(scores)}"
+            + ("" if len(scores) >= smallest else f" (no group guarantee, {smallest} wanted)")
+            for group, scores in sorted(scores_by_group.items())
+        )
+        guarantee = (
+            f"false-positive rate at most {alpha:g} with probability {1 - delta:g} for clean "
+            f"scans exchangeable with the pooled calibration scans: {counts}; "
+            "not under attack, not for other scanners"
+        )
+        return cls(pooled, alpha, delta, exact_threshold(pooled, alpha, delta), guarantee)
+
+    def __call__(self, score: float) -> CalibratedScore:
+        """p-value and verdict for one scan's score."""
+        return CalibratedScore(
+            score=score,
+            p_value=p_value(score, self.scores),
+            threshold=self.threshold,
+            alpha=self.alpha,
+            delta=self.delta,
+            calibration_count=len(self.scores),
+            unusual=score > self.threshold,
+            guarantee=self.guarantee,
+        )

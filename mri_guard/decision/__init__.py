@@ -1,1 +1,78 @@
 """Release, review or quarantine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mri_guard.records import (
+    CalibratedScore,
+    CheckResult,
+    Decision,
+    DetectorResult,
+    Outcome,
+    Priority,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPolicy:
+    """Quarantine what we cannot vouch for, review what is unusual, release the rest.
+
+    Fails closed: whatever is missing ends in quarantine.
+
+    Attributes:
+        perturbation_alpha: share of clean scans that may be held as perturbed, over all
+            detectors together (Bonferroni).
+        urgent_p_value: an unusual scan with a p-value up to this is of HIGH priority.
+    """
+
+    perturbation_alpha: float
+    urgent_p_value: float
+
+    def __call__(
+        self,
+        checks: Sequence[CheckResult],
+        detectors: Sequence[DetectorResult],
+        calibrated: CalibratedScore | None,
+    ) -> Decision:
+        """Where the scan goes, and why."""
+        failed = [check for check in checks if not check.passed]
+        if failed:
+            return _held(Priority.MEDIUM, [check.reason for check in failed], failed[0].detail)
+        if not checks or not detectors or calibrated is None:
+            missing = [
+                name
+                for name, value in (
+                    ("checks", checks),
+                    ("perturbation detectors", detectors),
+                    ("calibrated score", calibrated),
+                )
+                if not value
+            ]
+            return _held(Priority.MEDIUM, ["incomplete"], f"missing: {', '.join(missing)}")
+        level = self.perturbation_alpha / len(detectors)
+        alarmed = [detector for detector in detectors if detector.p_value <= level]
+        if alarmed:
+            first = min(alarmed, key=lambda detector: detector.p_value)
+            return _held(
+                Priority.HIGH,
+                ["perturbation-suspected", *(f"detector-{detector.name}" for detector in alarmed)],
+                f"{first.name} p = {first.p_value:.3g}, held at {level:.3g} and below",
+            )
+        against = f"score {calibrated.score:.3f}, threshold {calibrated.threshold:.3f}"
+        if calibrated.unusual:
+            urgent = calibrated.p_value <= self.urgent_p_value
+            return Decision(
+                outcome=Outcome.REVIEW,
+                priority=Priority.HIGH if urgent else Priority.MEDIUM,
+                reasons=("unusual",),
+                detail=f"{against}, p = {calibrated.p_value:.3g} among healthy scans",
+            )
+        return Decision(
+            outcome=Outcome.RELEASE, priority=None, reasons=("nothing-unusual",), detail=against
+        )
+
+
+def _held(priority: Priority, reasons: Sequence[str], detail: str) -> Decision:
+    return Decision(
+        outcome=Outcome.QUARANTINE, priority=priority, reasons=tuple(reasons), detail=detail
+    )

@@ -1,0 +1,61 @@
+"""Thresholds whose false-positive rate is guaranteed, not hoped for.
+
+The false-positive rate of the rule "score > k-th largest of n healthy scores" is distributed as
+Beta(k, n + 1 - k), whatever the scores' continuous distribution (order statistics of the uniform:
+David and Nagaraja, Order Statistics, 2003, section 2.3; as training-conditional conformal
+coverage: Vovk 2012, arXiv:1209.2673). The plain quantile misses its target more than half the
+time.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from mri_guard.errors import NotCalibratedError
+
+
+def rank(n: int, alpha: float, delta: float) -> int:
+    """Largest k with P(FPR <= alpha) >= 1 - delta for the k-th largest of n healthy scores.
+
+    Args:
+        n: healthy calibration scores, exchangeable with what will be screened.
+        alpha: false-positive rate to hold, in (0, 1).
+        delta: probability, over the draw of the calibration scans, of not holding it.
+
+    Returns:
+        k in 1..n.
+
+    Raises:
+        NotCalibratedError: no k will do; the message names the smallest n that allows one.
+    """
+    ranks = np.arange(1, n + 1)
+    held = ranks[stats.beta.cdf(alpha, ranks, n + 1 - ranks) >= 1 - delta]
+    if held.size == 0:
+        raise NotCalibratedError(
+            f"{n} healthy scores; wanted at least {smallest_count(alpha, delta)} "
+            f"for a false-positive rate of {alpha:g} with probability {1 - delta:g}"
+        )
+    return int(held[-1])
+
+
+def smallest_count(alpha: float, delta: float) -> int:
+    """Smallest n for which a threshold exists: (1 - alpha)^n <= delta (k = 1)."""
+    return int(np.ceil(np.log(delta) / np.log1p(-alpha)))
+
+
+def exact_threshold(scores: Sequence[float], alpha: float, delta: float) -> float:
+    """The rank-th largest score; a scan is unusual when its score is above it.
+
+    Args:
+        scores: healthy calibration scores, finite.
+        alpha: false-positive rate to hold.
+        delta: probability of not holding it.
+
+    Raises:
+        NotCalibratedError: too few scores, or one that is not a number.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise NotCalibratedError("a calibration score is not finite")
+    return float(np.sort(values)[-rank(len(values), alpha, delta)])

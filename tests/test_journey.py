@@ -1,0 +1,162 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mri_guard.decision import ThresholdPolicy
+from mri_guard.errors import UnreadableError
+from mri_guard.journey import Kit, examine
+from mri_guard.records import (
+    Anomaly,
+    CalibratedScore,
+    CheckResult,
+    Contrast,
+    DetectorResult,
+    Format,
+    Outcome,
+    Preprocessed,
+    Scan,
+    ScanHeader,
+    Source,
+)
+
+SOURCE = Source(files=(Path("scan.nii.gz"),), format=Format.NIFTI, contrast=Contrast.FLAIR)
+PASSED = CheckResult(name="check", passed=True)
+FAILED = CheckResult(name="check", passed=False, reason="bad-thing", detail="seen 1, wanted 2")
+
+
+@dataclass(frozen=True)
+class _Sanitizer:
+    headers: tuple[CheckResult, ...] = (PASSED,)
+    voxels: tuple[CheckResult, ...] = (PASSED,)
+
+    def check_headers(self, source: Source) -> tuple[tuple[CheckResult, ...], tuple[str, ...]]:
+        return self.headers, ("00" * 32,)
+
+    def check_voxels(self, scan: Scan) -> tuple[CheckResult, ...]:
+        return self.voxels
+
+
+def _decode(source: Source) -> Scan:
+    header = ScanHeader(contrast=Contrast.FLAIR, slice_count=2, spacing_mm=(2.0, 2.0, 5.0))
+    return Scan(np.ones((4, 4, 2), dtype=np.float32), np.eye(4), header)
+
+
+def _preprocess(scan: Scan) -> Preprocessed:
+    inside = np.ones(scan.voxels.shape, dtype=bool)
+    return Preprocessed(scan.voxels.copy(), inside, inside.copy(), np.eye(4), 0.0, 1.0)
+
+
+def _score(preprocessed: Preprocessed) -> Anomaly:
+    zeros = np.zeros_like(preprocessed.image)
+    return Anomaly(zeros, zeros.copy(), np.zeros(2), 1.0)
+
+
+@dataclass(frozen=True)
+class _Detector:
+    name: str = "detector"
+
+    def __call__(
+        self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: object
+    ) -> DetectorResult:
+        return DetectorResult(name=self.name, statistic=0.0, p_value=0.5)
+
+
+def _calibrate(score: float) -> CalibratedScore:
+    return CalibratedScore(
+        score=score,
+        p_value=0.5,
+        threshold=2.0,
+        alpha=0.05,
+        delta=0.05,
+        calibration_count=100,
+        unusual=score > 2.0,
+        guarantee="",
+    )
+
+
+KIT = Kit(
+    bundle_digest="ab" * 32,
+    sanitizer=_Sanitizer(),
+    decoder=_decode,
+    preprocess=_preprocess,
+    scorer=_score,
+    detectors=(_Detector(),),
+    calibrate=_calibrate,
+    policy=ThresholdPolicy(perturbation_alpha=0.01, urgent_p_value=0.01),
+)
+
+
+def _must_not_run(*_: object) -> None:
+    raise AssertionError("this step must not be reached")
+
+
+def test_reaches_a_decision_and_times_every_step() -> None:
+    examination = examine(SOURCE, KIT).examination
+    assert examination.decision.outcome is Outcome.RELEASE
+    assert [step.name for step in examination.steps] == [
+        "header-checks",
+        "decode",
+        "voxel-checks",
+        "preprocess",
+        "anomaly",
+        "perturbation",
+        "calibrate",
+        "decide",
+    ]
+
+
+def test_failed_header_check_keeps_the_decoder_from_seeing_the_file() -> None:
+    kit = replace(KIT, sanitizer=_Sanitizer(headers=(FAILED,)), decoder=_must_not_run)  # type: ignore[arg-type]
+    examination = examine(SOURCE, kit).examination
+    assert examination.decision.outcome is Outcome.QUARANTINE
+    assert examination.decision.reasons == ("bad-thing",)
+    assert [step.name for step in examination.steps] == ["header-checks"]
+
+
+def test_failed_voxel_check_keeps_the_model_from_seeing_the_scan() -> None:
+    kit = replace(KIT, sanitizer=_Sanitizer(voxels=(FAILED,)), scorer=_must_not_run)  # type: ignore[arg-type]
+    assert examine(SOURCE, kit).examination.decision.reasons == ("bad-thing",)
+
+
+def test_input_error_ends_in_quarantine_with_its_own_reason() -> None:
+    def decode(source: Source) -> Scan:
+        raise UnreadableError("decoder-died", "signal 6")
+
+    journey = examine(SOURCE, replace(KIT, decoder=decode))
+    assert journey.examination.decision.outcome is Outcome.QUARANTINE
+    assert journey.examination.decision.reasons == ("decoder-died",)
+    assert journey.examination.checks == (PASSED,)
+
+
+@pytest.mark.parametrize("step", ["decoder", "preprocess", "scorer", "calibrate", "policy"])
+def test_whatever_raises_ends_in_quarantine_without_its_message(step: str) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Doe^Jane was here")
+
+    journey = examine(SOURCE, replace(KIT, **{step: broken}))
+    decision = journey.examination.decision
+    assert decision.outcome is Outcome.QUARANTINE
+    assert decision.reasons == ("internal-failure",)
+    assert "Doe" not in journey.examination.model_dump_json()
+
+
+def test_not_a_number_ends_in_quarantine() -> None:
+    def score(preprocessed: Preprocessed) -> Anomaly:
+        zeros = np.zeros_like(preprocessed.image)
+        return Anomaly(zeros, zeros.copy(), np.zeros(2), float("nan"))
+
+    decision = examine(SOURCE, replace(KIT, scorer=score)).examination.decision
+    assert decision.outcome is Outcome.QUARANTINE
+
+
+def test_kit_without_detectors_releases_nothing() -> None:
+    decision = examine(SOURCE, replace(KIT, detectors=())).examination.decision
+    assert decision.outcome is Outcome.QUARANTINE
+    assert decision.reasons == ("incomplete",)
+
+
+def test_examination_survives_its_own_json() -> None:
+    examination = examine(SOURCE, KIT).examination
+    assert type(examination).model_validate_json(examination.model_dump_json()) == examination
