@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, TypeDecorator, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -30,9 +40,28 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+def word(members: type[StrEnum]) -> Enum:
+    """Column type of an enumeration: its values as text; an unknown one raises LookupError."""
+    return Enum(
+        members,
+        native_enum=False,
+        length=16,
+        values_callable=lambda enumeration: [member.value for member in enumeration],
+    )
+
+
 class Base(DeclarativeBase):
     """All tables."""
 
+    # Named, since a constraint without a name cannot be changed by a later migration.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
@@ -78,7 +107,7 @@ class Series(Base):
     series_digest: Mapped[str] = mapped_column(String(64), unique=True)
     """HMAC of the Series Instance UID, or of the file's SHA-256 where the bytes name no series."""
     study_digest: Mapped[str] = mapped_column(String(64), index=True)
-    state: Mapped[SeriesState] = mapped_column(String(16), default=SeriesState.RECEIVING)
+    state: Mapped[SeriesState] = mapped_column(word(SeriesState), default=SeriesState.RECEIVING)
     revision: Mapped[int] = mapped_column(default=1)
     last_arrival_at: Mapped[datetime] = mapped_column(index=True)
     sender: Mapped[str] = mapped_column(String(64))
@@ -111,7 +140,9 @@ class Job(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
     revision: Mapped[int]
-    state: Mapped[WorkState] = mapped_column(String(16), default=WorkState.SCHEDULED, index=True)
+    state: Mapped[WorkState] = mapped_column(
+        word(WorkState), default=WorkState.SCHEDULED, index=True
+    )
     fence: Mapped[int] = mapped_column(default=0)
     """Rises with every lease; a worker that comes back with an older one is turned away."""
     lease_until: Mapped[datetime | None]
@@ -132,8 +163,8 @@ class Case(Base):
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
     revision: Mapped[int]
     study_digest: Mapped[str] = mapped_column(String(64), index=True)
-    outcome: Mapped[Outcome] = mapped_column(String(16))
-    priority: Mapped[Priority | None] = mapped_column(String(8))
+    outcome: Mapped[Outcome] = mapped_column(word(Outcome))
+    priority: Mapped[Priority | None] = mapped_column(word(Priority))
     urgency: Mapped[int]
     """Sort key of the priority: 0 is HIGH, 3 is none."""
     reasons: Mapped[list[str]]
@@ -141,7 +172,7 @@ class Case(Base):
     p_value: Mapped[float | None]
     examination: Mapped[dict[str, Any]]
     """`mri_guard.records.Examination` as JSON."""
-    state: Mapped[WorkState] = mapped_column(String(16))
+    state: Mapped[WorkState] = mapped_column(word(WorkState))
     """A released case is COMPLETED at once; the others are SCHEDULED for a reader."""
     version: Mapped[int] = mapped_column(default=1)
     """Rises with every change; a decision names the version it was made on."""
@@ -156,6 +187,7 @@ class ReviewEvent(Base):
     """One act of a reader on a case; never changed, never deleted."""
 
     __tablename__ = "review_event"
+    __table_args__ = (UniqueConstraint("user_id", "idempotency_key"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("case.id"), index=True)
@@ -163,8 +195,12 @@ class ReviewEvent(Base):
     at: Mapped[datetime]
     action: Mapped[str] = mapped_column(String(16))
     """claim, release or decide."""
-    finding: Mapped[ReaderFinding | None] = mapped_column(String(16))
-    note: Mapped[str] = mapped_column(default="")
+    finding: Mapped[ReaderFinding | None] = mapped_column(word(ReaderFinding))
+    note: Mapped[str] = mapped_column(String(2000), default="")
+    version: Mapped[int]
+    """Of the case after the act."""
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    """The sender's name for a decision, so that sending it twice decides once."""
     user: Mapped["User"] = relationship()
 
 
@@ -175,7 +211,7 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
-    role: Mapped[Role] = mapped_column(String(16))
+    role: Mapped[Role] = mapped_column(word(Role))
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
 
