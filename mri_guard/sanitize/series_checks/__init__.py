@@ -1,1 +1,18 @@
-"""Checks of all headers of a series together."""
+"""Checks of all headers of a series together, cheapest first."""
+
+from mri_guard.ports import SeriesCheck
+from mri_guard.sanitize.series_checks.body_part import BodyPart
+from mri_guard.sanitize.series_checks.contrast_known import ContrastKnown
+from mri_guard.sanitize.series_checks.one_patient import OnePatient
+from mri_guard.sanitize.series_checks.one_series import OneSeries
+from mri_guard.sanitize.series_checks.series_size import SeriesSize
+from mri_guard.sanitize.series_checks.slice_stack import SliceStack
+
+SERIES_CHECKS: tuple[SeriesCheck, ...] = (
+    OneSeries(),
+    OnePatient(),
+    BodyPart(),
+    ContrastKnown(),
+    SeriesSize(),
+    SliceStack(),
+)

@@ -1,0 +1,128 @@
+"""What one DICOM file says before its pixels, in pure Python: no codec, nothing inflated."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from pydicom import Dataset
+from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.tag import BaseTag
+
+from mri_guard.errors import LimitError, UnreadableError
+from mri_guard.readers.values import quietly
+from mri_guard.records import InstanceHeader
+
+PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+"""Float, Double Float and Pixel Data (7FE0,0008), (7FE0,0009), (7FE0,0010)."""
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+MAX_HEADER_BYTES = 64 * 2**20
+MAX_HEADER_READS = 1_000_000
+
+
+def read_header(path: Path) -> InstanceHeader:
+    """The file's digest and everything before its pixels; never raises on bad bytes.
+
+    Bytes that do not parse give `dataset=None` and the class of the error. A deflated file gives
+    its file meta alone, since reading more would inflate it.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+        file.seek(0)
+        pixels = _Pixels()
+        try:
+            dataset: Dataset | None = _parse(file, path, pixels)
+            error = ""
+        except Exception as failure:  # noqa: BLE001 - a parser of hostile bytes raises anything
+            dataset, error = None, type(failure).__name__
+    held = None if pixels.length is None else max(0, size - pixels.offset)
+    encapsulated = pixels.length == UNDEFINED_LENGTH
+    if held is not None and pixels.length is not None and not encapsulated:
+        held = min(held, pixels.length)
+    return InstanceHeader(path, size, digest, dataset, held, encapsulated, error)
+
+
+def parse_header(path: Path) -> Dataset:
+    """Everything before the pixels, without the digest.
+
+    Raises:
+        UnreadableError: the bytes do not parse.
+        LimitError: the header is longer or more finely divided than any scanner's.
+    """
+    with path.open("rb") as file:
+        try:
+            return _parse(file, path, _Pixels())
+        except LimitError:
+            raise
+        except Exception as failure:
+            raise UnreadableError("does-not-parse", type(failure).__name__) from failure
+
+
+def has_part10_prefix(start: bytes) -> bool:
+    """Whether a file's first bytes hold `DICM` behind the preamble (PS3.10 section 7.1)."""
+    return start[128:132] == b"DICM"
+
+
+class _InflatesError(Exception):
+    """The parser asked for the rest of the file, as it does only to inflate it."""
+
+
+class _Pixels:
+    """Where the pixels start and how long they claim to be, noted as the parser stops there."""
+
+    def __init__(self) -> None:
+        self.length: int | None = None
+        self.offset = 0
+
+
+class _Bounded:
+    """A file that refuses to be read on and on.
+
+    A header of millions of empty items costs a parser gigabytes and minutes; no scanner writes one.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._bytes = 0
+        self._reads = 0
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file does, within the limits."""
+        if size < 0:
+            raise _InflatesError
+        data = self._file.read(min(size, MAX_HEADER_BYTES + 1))
+        self._bytes += len(data)
+        self._reads += 1
+        if self._bytes > MAX_HEADER_BYTES or self._reads > MAX_HEADER_READS:
+            raise LimitError(
+                "header-too-long",
+                f"more than {MAX_HEADER_BYTES >> 20} MiB or {MAX_HEADER_READS} reads before pixels",
+            )
+        return data
+
+    def close(self) -> None:
+        """Nothing: whoever opened the file closes it."""
+
+
+def _parse(file: BinaryIO, path: Path, pixels: _Pixels) -> Dataset:
+    bounded = _Bounded(file)
+
+    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if tag not in PIXEL_TAGS:
+            return False
+        pixels.length, pixels.offset = length, bounded.tell()
+        return True
+
+    with quietly():
+        try:
+            return read_partial(cast(Any, bounded), stop_when=at_pixels)
+        except _InflatesError:
+            meta_alone = Dataset()
+            meta_alone.file_meta = read_file_meta_info(path)
+            return meta_alone

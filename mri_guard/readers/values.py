@@ -1,0 +1,81 @@
+"""Attribute values of a dataset that nobody has vouched for: absent, odd or broken reads as None.
+
+pydicom decodes values when they are first asked for, and a hostile value may raise or warn then.
+Warnings may quote the value, which may be a patient's name, so they are silenced here.
+"""
+
+import math
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydicom import Dataset
+
+_FILTERS = threading.RLock()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keeps pydicom's warnings from being shown; one thread at a time, as filters are global."""
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def value(dataset: Dataset | None, keyword: str) -> Any:
+    """The decoded value of an attribute; None when it is absent, empty or cannot be decoded."""
+    if dataset is None:
+        return None
+    with quietly():
+        try:
+            return dataset.get(keyword)
+        except Exception:  # noqa: BLE001 - pydicom raises whatever its converters do
+            return None
+
+
+def text(dataset: Dataset | None, keyword: str) -> str:
+    """The value as text, several values joined by a backslash; empty when there is none."""
+    found = value(dataset, keyword)
+    if found is None:
+        return ""
+    with quietly():
+        try:
+            parts = found if not isinstance(found, str) and hasattr(found, "__iter__") else [found]
+            return "\\".join(str(part).strip() for part in parts)
+        except Exception:  # noqa: BLE001 - decoding a person name can fail late
+            return ""
+
+
+def numbers(dataset: Dataset | None, keyword: str) -> tuple[float, ...]:
+    """The values as finite numbers; empty when absent, or when any of them is not one."""
+    found = value(dataset, keyword)
+    if found is None or isinstance(found, (str, bytes)):
+        return ()
+    try:
+        parts = tuple(float(part) for part in (found if hasattr(found, "__iter__") else [found]))
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return parts if all(math.isfinite(part) for part in parts) else ()
+
+
+def number(dataset: Dataset | None, keyword: str) -> float | None:
+    """The value when there is exactly one and it is a finite number, else None."""
+    found = numbers(dataset, keyword)
+    return found[0] if len(found) == 1 else None
+
+
+def integer(dataset: Dataset | None, keyword: str) -> int | None:
+    """The value when there is exactly one and it is a whole number, else None."""
+    found = number(dataset, keyword)
+    return int(found) if found is not None and found == int(found) else None
+
+
+def items(dataset: Dataset | None, keyword: str) -> tuple[Dataset, ...]:
+    """The items of a sequence; empty when it is absent or is no sequence."""
+    found = value(dataset, keyword)
+    if found is None or isinstance(found, (str, bytes)) or not hasattr(found, "__iter__"):
+        return ()
+    parts = tuple(found)
+    return parts if all(isinstance(part, Dataset) for part in parts) else ()
