@@ -1,0 +1,130 @@
+"""Dice of the brain mask on people, against masks that the network never saw.
+
+python -m mri_guard.evaluation.brain_mask --data ../shared/data --weights WEIGHTS
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mri_guard.determinism import generator
+from mri_guard.preprocess import Preprocess, brain_mask, to_scan_grid
+from mri_guard.preprocess.orientation import spacing_mm
+from mri_guard.records import Contrast, Scan, ScanHeader
+
+CSF = 1
+"""Label of the cerebrospinal fluid in the tissue maps of `healthy_t1_slabs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiceSummary:
+    """Dice of one group of scans.
+
+    Attributes:
+        group: which scans, against which reference.
+        mean: mean over people.
+        low: 95 % percentile bootstrap over people, lower end.
+        high: the same, upper end.
+        worst: smallest of all.
+        n: people.
+    """
+
+    group: str
+    mean: float
+    low: float
+    high: float
+    worst: float
+    n: int
+
+
+def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> list[DiceSummary]:
+    """Dice on `elderly` (FLAIR and T1) and `healthy_t1_slabs`, on the scans' own voxels.
+
+    Args:
+        data: folder of the development data.
+        preprocess: with the brain mask to assess.
+        seed: of the bootstrap.
+    """
+    found: dict[str, list[float]] = {}
+    for scan, references in _scans(data):
+        preprocessed = preprocess(scan)
+        brain = to_scan_grid(preprocessed.brain.astype(np.float32), preprocessed.affine, scan) > 0.5
+        for group, reference in references.items():
+            found.setdefault(group, []).append(dice(brain, reference))
+    return [summarise(group, values, seed) for group, values in found.items()]
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Twice the overlap over the sum of sizes, in [0, 1] (Dice 1945); 1 when both are empty."""
+    total = int(one.sum()) + int(other.sum())
+    return 2 * int((one & other).sum()) / total if total else 1.0
+
+
+def summarise(group: str, values: list[float], seed: int) -> DiceSummary:
+    """Mean over people with a 95 % percentile bootstrap interval."""
+    rng = generator(seed, "brain-mask-dice", group)
+    draws = rng.choice(values, size=(2000, len(values))).mean(axis=1)
+    low, high = np.percentile(draws, (2.5, 97.5))
+    mean = float(np.mean(values))
+    return DiceSummary(group, mean, float(low), float(high), min(values), len(values))
+
+
+def _scans(data: Path) -> Iterator[tuple[Scan, dict[str, NDArray[np.bool_]]]]:
+    """Each scan with its references by group."""
+    folder = data / "elderly"
+    for row in _rows(folder):
+        if row["brain_mask"]:
+            reference, _ = _read(folder / row["brain_mask"])
+            for contrast, column in ((Contrast.FLAIR, "scan"), (Contrast.T1, "t1")):
+                scan = _scan(folder / row[column], contrast)
+                yield scan, {f"elderly {contrast}": reference > 0}
+    folder = data / "healthy_t1_slabs"
+    for row in _rows(folder):
+        tissue, _ = _read(folder / row["tissue"])
+        yield (
+            _scan(folder / row["scan"], Contrast.T1),
+            {"slabs T1, with CSF": tissue > 0, "slabs T1, without CSF": tissue > CSF},
+        )
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    image = nibabel.load(path)
+    return np.array(image.dataobj, np.float32), np.array(image.affine, np.float64)
+
+
+def _scan(path: Path, contrast: Contrast) -> Scan:
+    voxels, affine = _read(path)
+    header = ScanHeader(
+        contrast=contrast, slice_count=voxels.shape[2], spacing_mm=spacing_mm(affine)
+    )
+    return Scan(voxels, affine, header)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    preprocess = Preprocess(brain_mask.load(given.weights))
+    typer.echo("| scans | n | Dice (95 % interval) | worst |\n|---|---|---|---|")
+    for row in evaluate_brain_mask(given.data, preprocess, given.seed):
+        interval = f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
+        typer.echo(f"| {row.group} | {row.n} | {interval} | {row.worst:.3f} |")
+
+
+if __name__ == "__main__":
+    main()
