@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mri_guard.errors import SettingsError
 from services.db.session import Database
 from services.identity import service as identity
 from services.secrets import Secrets, load_or_create
@@ -33,6 +34,18 @@ class Context:
         with database.transaction() as session:
             identity.ensure_admin(session, secrets.audit_key, key_file)
         return cls(settings, secrets, database)
+
+    @classmethod
+    def existing(cls, settings: Settings) -> "Context":
+        """A deployment as it stands; makes nothing, so that no empty log passes for an intact one.
+
+        Raises:
+            SettingsError: there is none, or a secret has the wrong length or others may read it.
+        """
+        database = Database(settings.database)
+        if not (settings.home / "secrets" / "audit.key").exists() or not database.exists():
+            raise SettingsError("no deployment under MRI_GUARD_HOME")
+        return cls(settings, load_or_create(settings.home), database)
 
     def close(self) -> None:
         """Lets the database go."""

@@ -130,5 +130,5 @@ async def _database(_request: Request, error: OperationalError) -> JSONResponse:
 
 
 async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
-    logger.error("http.request.crashed", error=type(error).__name__)
+    logger.error("http.request.crashed", exc_info=error)
     return problem(500)

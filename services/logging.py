@@ -1,8 +1,8 @@
 """The services' log: JSON lines whose keys pass an allow-list.
 
 No UID, name, date of a patient or pixel is logged. A key that is not listed here is dropped; a
-value that looks like a DICOM UID is blotted out. What other packages log is kept by name and
-level alone, since pydicom and pynetdicom quote header values.
+value that looks like a DICOM UID is blotted out. Of what other packages log, warnings and errors
+are kept by the package's name and the line alone, since pydicom and pynetdicom quote header values.
 """
 
 import logging
@@ -68,6 +68,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     """Sends the log of this process to a stream, standard error when None."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         locate_exception,
@@ -79,6 +80,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(_worth_keeping)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[hush_strangers, *shared],
@@ -123,11 +125,18 @@ def hush_strangers(
 ) -> MutableMapping[str, Any]:
     """A record of another package, with its name in place of its message."""
     record: logging.LogRecord = event["_record"]
-    event["logger"] = record.name
-    if record.name.partition(".")[0] not in OURS:
+    if not _is_ours(record):
         event["event"] = "log.foreign"
         event["where"] = f"{record.funcName}:{record.lineno}"
     return event
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] in OURS
+
+
+def _worth_keeping(record: logging.LogRecord) -> bool:
+    return _is_ours(record) or record.levelno >= logging.WARNING
 
 
 def _clean(value: object) -> object:

@@ -48,6 +48,11 @@ class Database:
         """The engine underneath, for migrations and tests."""
         return self._engine
 
+    def exists(self) -> bool:
+        """Whether the file of an embedded database is there; a server is taken to be."""
+        path = self._engine.url.database
+        return not self.is_sqlite or (path is not None and Path(path).is_file())
+
     def migrate(self) -> None:
         """Brings the tables up to date; of several processes that start, one does it.
 

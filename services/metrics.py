@@ -1,0 +1,104 @@
+"""Figures for Prometheus, counted in the database when they are asked for.
+
+So every process of a deployment gives the same answer, and a restart forgets nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mri_guard.records import Outcome
+from services import clock
+from services.db.models import Case, Instance, Job, Role, Series, SeriesState, User, WorkState
+from services.identity.access import OpenContext, require
+from services.review.repository import waiting
+
+router = APIRouter(tags=["operation"], max_body_size=0)
+
+
+@router.get("/metrics", response_class=Response)
+def get_metrics(
+    context: OpenContext, _user: Annotated[User, Depends(require(Role.AUDITOR, Role.ADMIN))]
+) -> Response:
+    """Prometheus text format."""
+    with context.database.reading() as session:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collected(count(session)))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def count(session: Session) -> list[Metric]:
+    """All figures, now."""
+    now = clock.now()
+    received = CounterMetricFamily("mri_guard_instances_received", "DICOM instances in the spool")
+    received.add_metric([], session.scalar(select(func.count(Instance.id))) or 0)
+    return [
+        received,
+        _by(
+            CounterMetricFamily("mri_guard_cases", "Examinations, by outcome", labels=["outcome"]),
+            Outcome,
+            session.execute(select(Case.outcome, func.count()).group_by(Case.outcome)).all(),
+        ),
+        _by(
+            GaugeMetricFamily("mri_guard_series", "Series, by state", labels=["state"]),
+            SeriesState,
+            session.execute(select(Series.state, func.count()).group_by(Series.state)).all(),
+        ),
+        _by(
+            GaugeMetricFamily("mri_guard_jobs", "Jobs for workers, by state", labels=["state"]),
+            WorkState,
+            session.execute(select(Job.state, func.count()).group_by(Job.state)).all(),
+        ),
+        GaugeMetricFamily(
+            "mri_guard_queue_age_seconds",
+            "How long the oldest job has waited for a worker; 0 when none waits",
+            value=_age(
+                session.scalar(
+                    select(func.min(Job.created_at)).where(Job.state == WorkState.SCHEDULED)
+                ),
+                now,
+            ),
+        ),
+        GaugeMetricFamily(
+            "mri_guard_review_waiting",
+            "Cases that wait for a reader",
+            value=session.scalar(select(func.count(Case.id)).where(waiting(now))) or 0,
+        ),
+        GaugeMetricFamily(
+            "mri_guard_review_age_seconds",
+            "How long the oldest case has waited for a reader; 0 when none waits",
+            value=_age(session.scalar(select(func.min(Case.created_at)).where(waiting(now))), now),
+        ),
+    ]
+
+
+class _Collected:
+    """What `prometheus_client` calls a collector: figures that are there already."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self.families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self.families
+
+
+def _by(
+    family: CounterMetricFamily | GaugeMetricFamily,
+    members: type[Outcome | SeriesState | WorkState],
+    rows: Sequence[Any],
+) -> Metric:
+    counted: dict[str, int] = dict(rows)
+    for member in members:  # also those that are 0, so that an alarm on them can be written
+        family.add_metric([member.value.replace(" ", "_").lower()], counted.get(member, 0))
+    return family
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
