@@ -6,7 +6,7 @@ are ours, made from distances.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import nibabel as nib
@@ -41,7 +41,7 @@ class Fields:
     origin_mm: NDArray[np.float64]
 
 
-@cache
+@lru_cache(maxsize=4)
 def tissue_shares(slice_thickness_mm: int) -> Fields:
     """White matter, gray matter, brain and how near fluid is, each 0..1, on 1 mm.
 

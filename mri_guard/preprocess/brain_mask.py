@@ -6,6 +6,7 @@ sequence or maker. We depart from it in looking at five axial slices at a time, 
 stacks have thick ones. `mri_guard.training.brain_mask` trains it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from monai.networks.nets.basic_unet import BasicUNet
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from scipy import ndimage
 from torch import Tensor, nn
@@ -32,10 +34,10 @@ BATCH_SLICES = 16
 
 
 def network() -> nn.Module:
-    """Untrained U-Net: (b, 5, 128, 128) slices to (b, 1, 128, 128) logits, 0.48 M parameters."""
+    """Untrained U-Net: (b, 6, 128, 128) inputs to (b, 1, 128, 128) logits, 0.48 M parameters."""
     unet: nn.Module = BasicUNet(
         spatial_dims=2,
-        in_channels=2 * NEIGHBOURS + 1,
+        in_channels=2 * NEIGHBOURS + 2,
         out_channels=1,
         features=(16, 32, 48, 64, 96, 16),
         norm=("group", {"num_groups": 8}),
@@ -61,6 +63,19 @@ def windows(slices: Tensor, step: int = 1) -> Tensor:
     return slices[index.clamp(0, count - 1)]
 
 
+def with_depth(stack: Tensor, depth_mm: Tensor) -> Tensor:
+    """Windows with how far below the top of the head they lie as one more channel.
+
+    A jaw and a temporal lobe look alike in five slices; 40 mm against 120 mm tells them apart.
+
+    Args:
+        stack: (z, 5, x, y).
+        depth_mm: (z,), 0 at the highest slice with head and above it.
+    """
+    level = (depth_mm.to(stack) / 100)[:, None, None, None].expand(-1, 1, *stack.shape[2:])
+    return torch.cat([stack, level], dim=1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BrainMask:
     """Finds the brain on the model's grid.
@@ -70,6 +85,22 @@ class BrainMask:
     """
 
     network: nn.Module
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "BrainMask":
+        """The trained mask from the bundle's `brain.*` tensors, without their prefix.
+
+        Raises:
+            BundleError: a key or a shape does not fit.
+        """
+        net = network()
+        try:
+            net.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise BundleError(
+                "brain mask weights do not load: they do not fit the network"
+            ) from error
+        return cls(net.eval().requires_grad_(False))
 
     def __call__(
         self, image: NDArray[np.float32], head: NDArray[np.bool_], spacing_mm: float
@@ -96,7 +127,10 @@ class BrainMask:
         device = next(self.network.parameters()).device
         scale = max(float(np.percentile(image[head], 99)), 1e-6)
         slices = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, 2, 0) / scale))
-        stack = windows(slices.float().clamp(0, CEILING).to(device), context_step(spacing_mm))
+        slices = slices.float().clamp(0, CEILING).to(device)
+        top = np.flatnonzero(head.any(axis=(0, 1)))[-1]
+        depth_mm = torch.from_numpy((top - np.arange(image.shape[2])).clip(0) * spacing_mm)
+        stack = with_depth(windows(slices, context_step(spacing_mm)), depth_mm)
         parts = [stack[i : i + BATCH_SLICES] for i in range(0, len(stack), BATCH_SLICES)]
         out = torch.cat([torch.sigmoid(self.network(part)) for part in parts])
         return np.ascontiguousarray(np.moveaxis(out[:, 0].cpu().numpy(), 0, 2))
@@ -119,9 +153,8 @@ def load(path: Path) -> BrainMask:
     Raises:
         BundleError: the file is missing, unreadable, or its tensors do not fit the network.
     """
-    net = network()
     try:
-        net.load_state_dict(load_file(path))
-    except Exception as error:  # safetensors and torch raise several unrelated types
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
         raise BundleError(f"brain mask weights do not load: {type(error).__name__}") from error
-    return BrainMask(net.eval().requires_grad_(False))
+    return BrainMask.from_tensors(tensors)
