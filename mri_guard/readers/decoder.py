@@ -14,20 +14,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from pydantic import ValidationError
 
-from mri_guard.errors import InputError, LimitError, SeriesError, UnreadableError
+from mri_guard.errors import InputError, LimitError, SeriesError, SettingsError, UnreadableError
 from mri_guard.records import Scan, ScanHeader, Source
 
 _ERRORS: dict[str, type[InputError]] = {
     error.__name__: error for error in (UnreadableError, LimitError, SeriesError, InputError)
 }
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_START_SECONDS = 120.0
 _MAX_ANSWER_LINE = 1 << 20
 _CPU_LIMIT_SIGNALS = (-24, -14)
 """SIGXCPU and SIGALRM: the kernel ended a child that used up its time."""
@@ -62,6 +63,7 @@ class Decoder:
             UnreadableError: it does not decode, or the codec died of it (`decoder-died`).
             LimitError: it takes more time (`decoder-timeout`) or memory than allowed.
             SeriesError: its frames do not make up one volume.
+            SettingsError: the child process cannot be started.
         """
         request = {
             "format": source.format,
@@ -73,13 +75,14 @@ class Decoder:
                 raise RuntimeError("the decoder is closed")
             if self._child.poll() is not None:
                 self._replace()
+            self._await_start()
             try:
                 return self._ask(request)
             except LimitError:
                 self._replace()  # whatever it holds on to goes with it
                 raise
             except _DiedError as died:
-                code = self._child.wait()
+                code = self._ended()
                 self._replace()
                 if code in _CPU_LIMIT_SIGNALS:
                     raise self._too_slow() from died
@@ -109,6 +112,7 @@ class Decoder:
         self.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        self._ready = False
         environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
         # One thread: each further one of the BLAS costs address space that codecs could use.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -134,24 +138,44 @@ class Decoder:
         self._stop()
         self._child = self._start()
 
+    def _ended(self) -> int:
+        """The status of a child that closed its end; it is helped along if it lingers."""
+        try:
+            return self._child.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            return self._child.wait()
+
+    def _await_start(self) -> None:
+        """Imports are not the scan's fault: its time begins when the child says it is ready."""
+        if self._ready:
+            return
+        pipe = _Pipe(self._child, time.monotonic() + _START_SECONDS, _not_started)
+        try:
+            pipe.line()
+        except _DiedError as died:
+            raise _not_started() from died
+        self._ready = True
+
     def _too_slow(self) -> LimitError:
         return LimitError("decoder-timeout", f"decoding took more than {self._seconds:g} s")
 
     def _ask(self, request: dict[str, Any]) -> Scan:
         pipe = _Pipe(self._child, time.monotonic() + self._seconds, self._too_slow)
         pipe.write(json.dumps(request).encode() + b"\n")
-        answer = json.loads(pipe.line())
-        if "error" in answer:
-            kind = _ERRORS.get(str(answer["error"]), UnreadableError)
-            raise kind(str(answer["reason"]), str(answer["detail"]))
         try:
+            answer = json.loads(pipe.line())
+            if "error" in answer:
+                kind = _ERRORS[answer["error"]]
+                raise kind(str(answer["reason"]), str(answer["detail"]))
             shape = tuple(int(length) for length in answer["shape"])
             affine = np.array(answer["affine"], dtype=np.float64)
             header = ScanHeader.model_validate(answer["header"])
-        except (KeyError, TypeError, ValueError, ValidationError) as failure:
-            raise UnreadableError("decoder-died", "its answer makes no sense") from failure
-        if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
-            raise UnreadableError("decoder-died", "its answer makes no sense")
+            if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
+                raise ValueError("no volume")
+        except (KeyError, TypeError, ValueError) as failure:
+            # Whoever wrote this is no longer the child that was started.
+            raise _DiedError from failure
         if math.prod(shape) * 4 > self._memory_mb * 2**20:
             raise LimitError("decoder-memory", f"a volume of {shape} voxels is over the limit")
         voxels = np.empty(shape, dtype="<f4", order="F")
@@ -159,14 +183,20 @@ class Decoder:
         return Scan(voxels, affine, header)
 
 
+def _not_started() -> SettingsError:
+    return SettingsError(f"the decoding process did not start within {_START_SECONDS:g} s")
+
+
 class _DiedError(Exception):
-    """The child closed its end."""
+    """The child closed its end, or no longer makes sense."""
 
 
 class _Pipe:
     """The child's ends of the conversation, with one deadline for all of it."""
 
-    def __init__(self, child: subprocess.Popen[bytes], deadline: float, late: Any) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], deadline: float, late: Callable[[], Exception]
+    ) -> None:
         if child.stdin is None or child.stdout is None:
             raise _DiedError
         self._to, self._from = child.stdin.fileno(), child.stdout.fileno()
@@ -192,7 +222,7 @@ class _Pipe:
                 raise _DiedError
             self._ahead += read
             if len(self._ahead) > _MAX_ANSWER_LINE:
-                raise UnreadableError("decoder-died", "its answer makes no sense")
+                raise _DiedError
         line, self._ahead = self._ahead.split(b"\n", 1)
         return line
 

@@ -1,8 +1,9 @@
 """The child process in which untrusted bytes meet the codecs. See `decoder` for its parent.
 
-Reads one request a line from standard input, JSON: `{"format", "files", "contrast"}`. Answers on
-standard output with a line of JSON and, when it succeeded, the voxels as raw little-endian float32,
-first axis fastest. Ends when standard input does, so that it does not outlive its parent.
+Says `ready`, then reads one request a line from standard input, JSON: `{"format", "files",
+"contrast"}`. Answers on standard output with a line of JSON and, when it succeeded, the voxels as
+raw little-endian float32, first axis fastest. Ends when standard input does, so that it does not
+outlive its parent.
 """
 
 import json
@@ -44,7 +45,9 @@ def decode(request: dict[str, Any]) -> Scan:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
-    """Answers requests until there are no more."""
+    """Says that it is ready, then answers requests until there are no more."""
+    answers.write(b"ready\n")
+    answers.flush()
     for line in requests:
         _limit_time(seconds)
         try:

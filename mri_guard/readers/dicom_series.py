@@ -13,7 +13,7 @@ from mri_guard.readers.contrast import contrast_of, settle, timing_of
 from mri_guard.readers.frames import Frame, frames_of
 from mri_guard.readers.headers import parse_header
 from mri_guard.readers.stack import Stack, require_one_volume, stack
-from mri_guard.readers.transfer_syntaxes import ALLOWED
+from mri_guard.readers.transfer_syntaxes import ALLOWED, CODECS
 from mri_guard.readers.values import integer, number, quietly, text
 from mri_guard.records import Contrast, Scan, ScanHeader
 
@@ -96,8 +96,11 @@ def _pixels(dataset: Dataset, count: int) -> NDArray[np.generic]:
     """Stored values, (frame, row, column); the dataset lets go of its encoded pixels."""
     with quietly():
         try:
-            decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
-            pixels: NDArray[np.generic] = decoder.as_array(dataset)[0]
+            syntax = dataset.file_meta.TransferSyntaxUID
+            codec = CODECS.get(syntax, "")
+            pixels: NDArray[np.generic] = get_decoder(syntax).as_array(
+                dataset, decoding_plugin=codec
+            )[0]
         except MemoryError:
             raise
         except Exception as failure:

@@ -1,9 +1,11 @@
 """Attribute values of a dataset that nobody has vouched for: absent, odd or broken reads as None.
 
 pydicom decodes values when they are first asked for, and a hostile value may raise or warn then.
-Warnings may quote the value, which may be a patient's name, so they are silenced here.
+Its warnings and log lines quote the value, which may be a patient's name, so they are silenced
+here.
 """
 
+import logging
 import math
 import threading
 import warnings
@@ -11,17 +13,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, config
+from pydicom.uid import UID
 
-_FILTERS = threading.RLock()
+_GLOBALS = threading.RLock()
+_LOGGER = logging.getLogger("pydicom")
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keeps pydicom's warnings from being shown; one thread at a time, as filters are global."""
-    with _FILTERS, warnings.catch_warnings():
+    """Keeps pydicom from judging, warning and logging; one thread at a time, as that is global."""
+    with _GLOBALS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        mode, muted = config.settings.reading_validation_mode, _LOGGER.disabled
+        config.settings.reading_validation_mode, _LOGGER.disabled = config.IGNORE, True
+        try:
+            yield
+        finally:
+            config.settings.reading_validation_mode, _LOGGER.disabled = mode, muted
 
 
 def value(dataset: Dataset | None, keyword: str) -> Any:
@@ -79,3 +88,10 @@ def items(dataset: Dataset | None, keyword: str) -> tuple[Dataset, ...]:
         return ()
     parts = tuple(found)
     return parts if all(isinstance(part, Dataset) for part in parts) else ()
+
+
+def uid_name(dataset: Dataset | None, keyword: str) -> str:
+    """The registered name of a UID (PS3.6 annex A); `none`, or `an unregistered one`."""
+    found = text(dataset, keyword)
+    name = UID(found, config.IGNORE).name
+    return (name if name != found else "an unregistered one") if found else "none"

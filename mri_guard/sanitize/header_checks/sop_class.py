@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pydicom.uid import UID, EnhancedMRImageStorage, MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
-from mri_guard.readers.values import text
+from mri_guard.readers.values import text, uid_name
 from mri_guard.records import InstanceHeader, Rejection
 
 
@@ -17,11 +17,7 @@ class SopClass:
 
     def __call__(self, instance: InstanceHeader, /) -> Rejection | None:
         """Why the instance is refused, or None."""
-        seen = text(instance.dataset, "SOPClassUID")
-        if seen in self.allowed:
+        if text(instance.dataset, "SOPClassUID") in self.allowed:
             return None
-        known = UID(seen).name if seen else "none"
-        return Rejection(
-            "sop-class",
-            f"{known if known != seen else 'an unregistered one'} seen; MR or Enhanced MR wanted",
-        )
+        seen = uid_name(instance.dataset, "SOPClassUID")
+        return Rejection("sop-class", f"{seen} seen; MR or Enhanced MR wanted")

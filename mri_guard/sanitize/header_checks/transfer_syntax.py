@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from pydicom.uid import UID
-
 from mri_guard.readers.transfer_syntaxes import ALLOWED, COMPRESSED
-from mri_guard.readers.values import text
+from mri_guard.readers.values import text, uid_name
 from mri_guard.records import InstanceHeader, Rejection
 
 
@@ -26,14 +24,12 @@ class TransferSyntax:
         syntax = text(meta, "TransferSyntaxUID")
         if not syntax:
             return Rejection("transfer-syntax-missing", "no Transfer Syntax UID in the file meta")
+        name = uid_name(meta, "TransferSyntaxUID")
         if syntax not in self.allowed:
-            known = UID(syntax).name
-            seen = known if known != syntax else "an unregistered one"
-            return Rejection("transfer-syntax", f"{seen} is not on the list")
+            return Rejection("transfer-syntax", f"{name} is not on the list")
         if instance.pixel_bytes is not None and instance.encapsulated != (syntax in COMPRESSED):
             seen = "" if instance.encapsulated else "not "
             return Rejection(
-                "transfer-syntax-contradicted",
-                f"{UID(syntax).name} named, pixels {seen}in fragments",
+                "transfer-syntax-contradicted", f"{name} named, pixels {seen}in fragments"
             )
         return None
