@@ -42,7 +42,7 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def write_dicom_series(
-    voxels: NDArray[np.integer],
+    voxels: NDArray[np.integer] | NDArray[np.floating],
     affine: NDArray[np.float64],
     out: Path,
     contrast: Contrast,
@@ -51,25 +51,25 @@ def write_dicom_series(
     """The instances written, one for each slice, explicit little endian, 12 of 16 bits.
 
     Args:
-        voxels: (x, y, z), 0..4095.
+        voxels: (x, y, z), 0..4095; fractions are rounded to the nearest integer.
         affine: (4, 4), voxel index to RAS+ mm; x, y and z orthogonal.
         out: folder, made when missing.
         contrast: FLAIR or T1.
         seed: UIDs are derived from it, so that the same study can be sent twice.
 
     Raises:
-        ValueError: voxels outside 0..4095, or no sequence for this contrast.
+        ValueError: voxels outside 0..4095 or not finite, or no sequence for this contrast.
     """
     if contrast not in SEQUENCES:
         raise ValueError(f"no sequence for {contrast}; wanted {' or '.join(SEQUENCES)}")
-    if voxels.min() < 0 or voxels.max() > 4095:
+    if not (voxels.min() >= 0 and voxels.max() <= 4095):  # not a number fails both comparisons
         raise ValueError(f"voxels {voxels.min()}..{voxels.max()}; wanted 0..4095")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for z in range(voxels.shape[2]):
         image = _common(seed, contrast)
         _place(image, affine, seed, z)
-        _set_pixels(image, voxels[..., z])
+        _set_pixels(image, np.rint(voxels[..., z]).astype(np.uint16))
         image.file_meta = FileMetaDataset()
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         paths.append(out / f"{z + 1:04d}.dcm")
@@ -136,7 +136,7 @@ def _place(image: Dataset, affine: NDArray[np.float64], seed: int | str, z: int)
     image.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[0])]
 
 
-def _set_pixels(image: Dataset, plane: NDArray[np.integer]) -> None:
+def _set_pixels(image: Dataset, plane: NDArray[np.uint16]) -> None:
     """Image pixel: C.7.6.3; the array's x runs along a row."""
     rows = np.ascontiguousarray(plane.T, dtype="<u2")
     image.SamplesPerPixel = 1

@@ -37,7 +37,7 @@ def write_phantoms(
     Args:
         out: folder, made when missing; `scans/`, `masks/`, `parameters/` and `manifest.csv`.
         n: phantoms.
-        seed: root seed; phantom i does not depend on n.
+        seed: root seed; the head of phantom i does not depend on n, whether it has a lesion does.
         contrast: FLAIR or T1.
         lesioned_share: 0 to 1.
         split: written into the manifest's `split` column.

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from mri_guard.determinism import generator
 from mri_guard.phantom import (
@@ -71,6 +72,21 @@ def test_dcm2niix_reads_the_same_volume_back(tmp_path: Path) -> None:
     converted = nib.as_closest_canonical(nib.load(tmp_path / "out" / "x.nii"))
     assert np.array_equal(np.asarray(converted.dataobj), phantom.voxels)
     np.testing.assert_allclose(converted.affine, phantom.affine, atol=1e-3)
+
+
+def test_dicom_rounds_fractions_to_the_nearest_integer(tmp_path: Path) -> None:
+    voxels = np.full((4, 4, 2), 10.7)
+    paths = write_dicom_series(voxels, np.eye(4), tmp_path, Contrast.FLAIR, seed=0)
+    assert (dcmread(paths[0]).pixel_array == 11).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_dicom_refuses_a_voxel_that_is_no_intensity(value: float, tmp_path: Path) -> None:
+    voxels = np.zeros((4, 4, 2))
+    voxels[1, 2, 1] = value
+    with pytest.raises(ValueError, match=r"wanted 0\.\.4095"):
+        write_dicom_series(voxels, np.eye(4), tmp_path, Contrast.FLAIR, seed=0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_dicom_refuses_voxels_that_do_not_fit_twelve_bits(tmp_path: Path) -> None:
