@@ -11,7 +11,7 @@ from services.context import Context
 from services.db.models import Job, WorkState
 from services.identity.access import OpenContext
 
-router = APIRouter(tags=["operation"], max_body_size=0)
+router = APIRouter(tags=["operation"])
 
 
 class Health(BaseModel):

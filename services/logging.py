@@ -113,11 +113,15 @@ def locate_exception(
         raised = sys.exc_info()
     error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
-        event["error"] = type(error).__name__
-        frames = traceback.extract_tb(error.__traceback__)
-        if frames:
-            event["where"] = f"{frames[-1].name}:{frames[-1].lineno}"
+        event.update(place(error))
     return event
+
+
+def place(error: BaseException) -> dict[str, str]:
+    """Class of an exception, and function and line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
+    return {"error": type(error).__name__, "where": where}
 
 
 def hush_strangers(

@@ -20,7 +20,7 @@ from services.db.models import Case, Instance, Job, Role, Series, SeriesState, U
 from services.identity.access import OpenContext, require
 from services.review.repository import waiting
 
-router = APIRouter(tags=["operation"], max_body_size=0)
+router = APIRouter(tags=["operation"])
 
 
 @router.get("/metrics", response_class=Response)

@@ -15,7 +15,7 @@ from services.identity.access import OpenContext, require
 MAX_SEQUENCE = 2**31 - 1
 PRINTABLE = r"^[!-~]+$"
 
-router = APIRouter(tags=["audit"], prefix="/audit", max_body_size=0)
+router = APIRouter(tags=["audit"], prefix="/audit")
 Auditor = Annotated[User, Depends(require(Role.AUDITOR, Role.ADMIN))]
 
 
