@@ -1,0 +1,157 @@
+"""A restoration VAE whose every path from encoder to decoder is a Gaussian latent.
+
+A U-Net that restores an image copies what it should remove through its skips; a plain VAE blurs
+what it should keep. Here each skip is a latent of its own with a rate (KL) that training pays for,
+so that detail passes only as far as it is worth its rate: a hierarchical VAE (Sonderby et al. 2016,
+arXiv:1602.02282), fully convolutional, with a standard normal prior at every level and with the
+position in the brain as a condition of encoder and decoder alike.
+"""
+
+from itertools import pairwise
+
+import torch
+from monai.networks.blocks.segresnet_block import ResBlock
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mri_guard.records import Record
+
+POSITIONS = 3
+"""Condition channels: place in the brain's bounding box along x, y and z, each -1..1."""
+
+LOG_VARIANCE_RANGE = (-8.0, 4.0)
+
+
+class ModelConfig(Record):
+    """The network's shape.
+
+    Attributes:
+        neighbours: slices above and below that are seen beside the one restored.
+        context_mm: distance wanted from one of these slices to the next.
+        channels: features at each level, finest first; each level halves the resolution.
+        latents: latent channels at each level, finest first; 0 cuts the path.
+        groups: of the group normalisation.
+    """
+
+    neighbours: int = Field(default=1, ge=0, le=4)
+    context_mm: float = Field(default=5.0, gt=0, allow_inf_nan=False)
+    channels: tuple[int, ...] = Field(default=(16, 32, 64, 96), min_length=1, max_length=6)
+    latents: tuple[int, ...] = Field(default=(2, 4, 8, 16), min_length=1, max_length=6)
+    groups: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _levels_agree(self) -> "ModelConfig":
+        if len(self.channels) != len(self.latents):
+            raise ValueError("channels and latents name different numbers of levels")
+        if any(width % self.groups for width in self.channels):
+            raise ValueError("groups does not divide every width in channels")
+        if self.latents[-1] < 1 or min(self.latents) < 0:
+            raise ValueError("the coarsest level needs a latent, and no count is negative")
+        return self
+
+    @property
+    def multiple(self) -> int:
+        """Image sides must be a multiple of this many pixels."""
+        return 1 << (len(self.channels) - 1)
+
+
+class Vae(nn.Module):
+    """Restores the centre slice of a window.
+
+    Args:
+        config: the network's shape.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, latents = config.channels, config.latents
+        slices = 2 * config.neighbours + 1
+
+        self.stem = nn.Conv2d(slices + POSITIONS, widths[0], 3, padding=1)
+        self.encode = nn.ModuleList(_block(width, config.groups) for width in widths)
+        self.down = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairwise(widths)
+        )
+        self.posterior = nn.ModuleList(
+            nn.Conv2d(width, 2 * count, 1) if count else nn.Identity()
+            for width, count in zip(widths, latents, strict=True)
+        )
+        self.prompt = nn.ModuleList(
+            nn.Conv2d(count + POSITIONS, width, 3, padding=1)
+            for width, count in zip(widths, latents, strict=True)
+        )
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.decode = nn.ModuleList(_block(width, config.groups) for width in widths)
+        self.head = nn.Sequential(
+            nn.GroupNorm(config.groups, widths[0]),
+            nn.SiLU(),
+            nn.Conv2d(widths[0], 1, 3, padding=1),
+        )
+
+    def forward(
+        self, window: Tensor, position: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """The restored centre slice and the posterior of each level.
+
+        Args:
+            window: (b, 2 * neighbours + 1, x, y), normalised intensity, 0 outside the brain; x and
+                y multiples of `config.multiple`.
+            position: (b, 3, x, y), -1..1.
+            generator: draws the latents in training mode; in evaluation mode their mean is taken.
+
+        Returns:
+            (b, 1, x, y), and mean and log variance (b, latents, x', y') of each level that has a
+            latent, finest first.
+        """
+        positions = [position]
+        for _ in self.down:
+            positions.append(functional.avg_pool2d(positions[-1], 2))
+
+        features = self.stem(torch.cat([window, position], 1))
+        posteriors: list[tuple[Tensor, Tensor]] = []
+        prompts: list[Tensor] = []
+        for level, block in enumerate(self.encode):
+            features = block(features)
+            latent, condition = self.config.latents[level], positions[level]
+            if latent:
+                mean, log_variance = self.posterior[level](features).chunk(2, 1)
+                log_variance = log_variance.clamp(*LOG_VARIANCE_RANGE)
+                posteriors.append((mean, log_variance))
+                sample = self._sample(mean, log_variance, generator)
+                condition = torch.cat([sample, condition], 1)
+            prompts.append(self.prompt[level](condition))
+            if level < len(self.down):
+                features = self.down[level](features)
+
+        out = self.decode[-1](prompts[-1])
+        for level in reversed(range(len(self.up))):
+            coarse = functional.interpolate(self.up[level](out), scale_factor=2.0, mode="nearest")
+            out = self.decode[level](coarse + prompts[level])
+        return self.head(out), posteriors
+
+    def _sample(
+        self, mean: Tensor, log_variance: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """Reparameterised draw in training mode, the mean otherwise."""
+        if not self.training:
+            return mean
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        return mean + noise * torch.exp(0.5 * log_variance)
+
+
+def rates(posteriors: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """Rate of each level: KL(posterior || N(0, I)) in nats, (b, latents, x', y') (Kingma and
+    Welling 2014, arXiv:1312.6114, appendix B).
+    """
+    return [
+        0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+        for mean, log_variance in posteriors
+    ]
+
+
+def _block(width: int, groups: int) -> nn.Module:
+    """Pre-activation residual block with group normalisation."""
+    block: nn.Module = ResBlock(2, width, norm=("GROUP", {"num_groups": groups}), act=(nn.SiLU, {}))
+    return block

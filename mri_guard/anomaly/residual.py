@@ -1,0 +1,167 @@
+"""What the restoration left over, measured in healthy units and smoothed.
+
+Healthy brains leave residuals too, more of them along the cortex and the ventricles. Each residual
+is compared with what held-out healthy brains leave at that place in the brain, then averaged over
+its neighbourhood, since a lesion is larger than a voxel and noise is not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mri_guard.errors import BundleError
+
+GRID = (16, 24, 24)
+"""Cells of the healthy statistics along z, x and y of the brain's bounding box."""
+
+KERNEL_CELLS = 1.0
+"""Gaussian kernel over cells: brains are not aligned better than this."""
+
+PRIOR_SHARE = 0.02
+"""Weight of the whole brain's statistics, as a share of the fullest cell's."""
+
+SMALLEST_SPREAD = 1e-3
+"""Normalised intensity; no cell is trusted to be quieter."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HealthyStatistics:
+    """Mean and spread of the signed residual of healthy brains, by place in the brain.
+
+    Attributes:
+        mean: float32, `GRID`, normalised intensity.
+        spread: float32, `GRID`, normalised intensity, positive.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    @classmethod
+    def fit(cls, healthy: Iterable[tuple[Tensor, Tensor, Tensor]]) -> "HealthyStatistics":
+        """Statistics of held-out healthy brains, mirrored left to right.
+
+        Args:
+            healthy: of each brain the signed residual, (z, x, y); where it counts, bool, like the
+                residual; and the place in the brain, (z, 3, x, y), as `Frame.positions` gives it.
+
+        Raises:
+            ValueError: there is no healthy voxel.
+        """
+        sums = torch.zeros(3, GRID[0] * GRID[1] * GRID[2], dtype=torch.float64)
+        for residual, counts, positions in healthy:
+            values = residual[counts].double().cpu()
+            cells = _cells(positions)[counts].cpu()
+            for index, power in enumerate((values**0, values, values**2)):
+                sums[index] += torch.bincount(cells, power, minlength=sums.shape[1])
+        if not sums[0].any():
+            raise ValueError("no healthy voxel to fit statistics on")
+        grid = sums.reshape(3, *GRID)
+        grid = grid + grid.flip(2)
+        whole = grid.sum((1, 2, 3), keepdim=True)
+        near = _blur_cells(grid)
+        near = near + PRIOR_SHARE * near[:1].max() * whole / whole[:1]
+        mean = near[1] / near[0]
+        spread = (near[2] / near[0] - mean**2).clamp_min(SMALLEST_SPREAD**2).sqrt()
+        return cls(mean.float(), spread.float())
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "HealthyStatistics":
+        """Statistics from the bundle's `healthy.*` tensors.
+
+        Raises:
+            BundleError: a key, a shape or a value does not fit.
+        """
+        check_tensors(tensors, {"mean": GRID, "spread": GRID}, "healthy")
+        if not bool((tensors["spread"] > 0).all()):
+            raise BundleError("healthy.spread is not positive everywhere")
+        return cls(tensors["mean"].float(), tensors["spread"].float())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Both tensors by name, for the bundle."""
+        return {"mean": self.mean, "spread": self.spread}
+
+    def standardise(self, residual: Tensor, positions: Tensor) -> Tensor:
+        """Residual less the healthy mean, over the healthy spread, (z, x, y).
+
+        Args:
+            residual: signed, (z, x, y), normalised intensity.
+            positions: (z, 3, x, y).
+        """
+        both = torch.stack([self.mean, self.spread])[None].to(residual)
+        # grid_sample wants the fastest axis first: y, x, z of a (z, x, y) grid.
+        at = positions[:, [1, 0, 2]].permute(0, 2, 3, 1)[None].to(residual)
+        mean, spread = functional.grid_sample(
+            both, at, mode="bilinear", padding_mode="border", align_corners=False
+        )[0]
+        standardised: Tensor = (residual - mean) / spread
+        return standardised
+
+
+def smooth(values: Tensor, inside: Tensor, sigma_px: float, sigma_slices: float) -> Tensor:
+    """Gaussian mean over the inside alone, (z, x, y); 0 outside.
+
+    Args:
+        values: (z, x, y).
+        inside: bool, (z, x, y).
+        sigma_px: in the plane, pixels.
+        sigma_slices: across slices.
+    """
+    weight = inside.to(values)
+    both = torch.stack([values * weight, weight])[:, None]
+    both = _blur(both, (sigma_slices, sigma_px, sigma_px))[:, 0]
+    averaged: Tensor = both[0] / both[1].clamp_min(1e-3) * weight
+    return averaged
+
+
+def check_tensors(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], part: str
+) -> None:
+    """Holds tensors to the keys, shapes and finite floating point values of a bundle's part.
+
+    Raises:
+        BundleError: they do not fit.
+    """
+    if tensors.keys() != wanted.keys():
+        missing, extra = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted)
+        raise BundleError(f"{part} tensors: {missing[:3]} missing, {extra[:3]} unexpected")
+    for key, tensor in tensors.items():
+        if tuple(tensor.shape) != tuple(wanted[key]):
+            raise BundleError(
+                f"{part}.{key} has shape {tuple(tensor.shape)}, wanted {tuple(wanted[key])}"
+            )
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            raise BundleError(f"{part}.{key} holds values that are not finite numbers")
+
+
+def _cells(positions: Tensor) -> Tensor:
+    """Flat index of the cell at each place, int64, (z, x, y)."""
+    z, x, y = (
+        ((positions[:, channel] + 1) / 2 * size).long().clamp(0, size - 1)
+        for channel, size in zip((2, 0, 1), GRID, strict=True)
+    )
+    return (z * GRID[1] + x) * GRID[2] + y
+
+
+def _blur_cells(grid: Tensor) -> Tensor:
+    """Gaussian sums over neighbouring cells, (c, z, x, y)."""
+    return _blur(grid[:, None], (KERNEL_CELLS,) * 3)[:, 0]
+
+
+def _blur(volumes: Tensor, sigmas: tuple[float, float, float]) -> Tensor:
+    """Gaussian blur of (b, 1, z, x, y) with zeros beyond the edges."""
+    for axis, sigma in enumerate(sigmas):
+        if sigma <= 0:
+            continue
+        reach = max(1, round(3 * sigma))
+        taps = torch.arange(-reach, reach + 1, device=volumes.device, dtype=volumes.dtype)
+        kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+        shape = [1, 1, 1, 1, 1]
+        shape[axis + 2] = len(taps)
+        padding = [0, 0, 0]
+        padding[axis] = reach
+        kernel = (kernel / kernel.sum()).reshape(shape)
+        volumes = functional.conv3d(volumes, kernel, padding=tuple(padding))
+    return volumes

@@ -1,0 +1,85 @@
+"""Evidence: figures with interval, n and what is needed to make them again."""
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+import mri_guard
+from mri_guard.records import Finite, Record
+
+
+class Metric(Record):
+    """One figure.
+
+    Attributes:
+        value: on the sample.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        n: what was counted, see `unit`.
+        unit: of n, e.g. `patients`.
+        definition: how it is computed, in words.
+    """
+
+    value: Finite
+    low: Finite
+    high: Finite
+    n: int = Field(ge=0)
+    unit: str
+    definition: str
+
+
+class Evidence(Record):
+    """What one evaluation found.
+
+    Attributes:
+        kind: of evaluation: `detection`, `robustness`, ...
+        command: that makes it again.
+        bundle_digest: of the bundle that was assessed.
+        manifest_digest: SHA-256 of the manifest, hex.
+        code_version: of this package: its version and the digest of its source.
+        seed: root seed.
+        machine: what it ran on.
+        metrics: by name.
+        tables: rows that stand beside them, JSON types alone.
+    """
+
+    kind: str
+    command: str
+    bundle_digest: str
+    manifest_digest: str
+    code_version: str
+    seed: int
+    machine: str
+    metrics: dict[str, Metric]
+    tables: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Evidence":
+        """Evidence from JSON, every field checked."""
+        return cls.model_validate_json(path.read_bytes())
+
+
+def code_version() -> str:
+    """Version of the package and the first 12 digits of the SHA-256 of its source."""
+    root = Path(mri_guard.__path__[0])
+    sha = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        sha.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return f"{version('mri-guard')}+{sha.hexdigest()[:12]}"
+
+
+def machine() -> str:
+    """Processor, cores in use, Python and PyTorch; no host name."""
+    return (
+        f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    )

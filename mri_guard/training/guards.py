@@ -1,0 +1,119 @@
+"""Two ways in which a VAE detects nothing, and the refusal to ship either.
+
+Posterior collapse: the latents say nothing, and the restoration is the same for everybody. The
+identity: the latents say everything, and the lesion is restored too.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from mri_guard.anomaly import HealthyStatistics, Vae, rates
+from mri_guard.anomaly.residual import smooth
+from mri_guard.errors import UnfitModelError
+from mri_guard.metrics.ranking import average_precision
+from mri_guard.records import Record
+from mri_guard.training.batches import Batch, Groups
+
+ACTIVE_VARIANCE = 0.01
+"""A latent channel whose posterior mean varies less over the data is asleep (Burda et al. 2016,
+arXiv:1509.00519, section 5)."""
+
+SMOOTHING_PX = 1.5
+
+
+class Fitness(Record):
+    """How a model stands between collapse and identity.
+
+    Attributes:
+        held_out_ap: pixel average precision on held-out synthetic families.
+        active: active channels of each level, finest first.
+        channels: channels of each level.
+        nats_per_pixel: rate of each level, nats a brain pixel.
+    """
+
+    held_out_ap: float
+    active: tuple[int, ...]
+    channels: tuple[int, ...]
+    nats_per_pixel: tuple[float, ...]
+
+
+def measure(model: Vae, batches: Sequence[Batch]) -> Fitness:
+    """Fitness on held-out synthetic lesions; the model is left in evaluation mode."""
+    model.eval()
+    scores, means, nats, pixels = [], [], [], 0.0
+    with torch.inference_mode():
+        for batch in batches:
+            restored, posteriors = model(batch.window, batch.position)
+            centre = batch.window.shape[1] // 2
+            residual = batch.window[:, centre] - restored[:, 0]
+            scores.append(_smoothed(residual, batch).abs())
+            means.append([mean.transpose(0, 1).flatten(1) for mean, _ in posteriors])
+            nats.append(torch.stack([level.sum() for level in rates(posteriors)]))
+            pixels += float(batch.brain.sum())
+    levels = [torch.cat(parts, 1) for parts in zip(*means, strict=True)]
+    return Fitness(
+        held_out_ap=_precision(scores, batches),
+        active=tuple(int((level.var(1) > ACTIVE_VARIANCE).sum()) for level in levels),
+        channels=tuple(len(level) for level in levels),
+        nats_per_pixel=tuple((torch.stack(nats).sum(0) / pixels).tolist()),
+    )
+
+
+def atlas_ap(groups: Groups, batches: Sequence[Batch]) -> float:
+    """Pixel average precision of no learning at all: |z| of the intensity at its place.
+
+    Args:
+        groups: of the train split; their lesion-free windows make the atlas.
+        batches: held-out synthetic lesions.
+    """
+    atlas = HealthyStatistics.fit(
+        (
+            torch.from_numpy(subject.image[subject.centres]),
+            torch.from_numpy(subject.brain[subject.centres]),
+            torch.from_numpy(subject.positions[subject.centres]),
+        )
+        for group in groups
+        for subject in group
+    )
+    scores = []
+    for batch in batches:
+        image = batch.window[:, batch.window.shape[1] // 2]
+        scores.append(_smoothed(atlas.standardise(image, batch.position), batch).abs())
+    return _precision(scores, batches)
+
+
+def refuse_unfit(fitness: Fitness, trivial_ap: float, smallest_nats: float) -> None:
+    """Raises where a model must not be shipped.
+
+    Args:
+        fitness: of the model.
+        trivial_ap: average precision that needs no model.
+        smallest_nats: rate below which the latents are taken to say nothing, nats a brain pixel.
+
+    Raises:
+        UnfitModelError: posterior collapse, or the identity.
+    """
+    total = sum(fitness.nats_per_pixel)
+    if total < smallest_nats or not any(fitness.active):
+        raise UnfitModelError(
+            f"posterior collapse: {total:.4f} nats a brain pixel, {smallest_nats:g} wanted; "
+            f"active channels {fitness.active} of {fitness.channels}"
+        )
+    if not fitness.held_out_ap > trivial_ap:
+        raise UnfitModelError(
+            f"the lesions are restored too: average precision {fitness.held_out_ap:.3f} on "
+            f"held-out synthetic lesions, more than the atlas's {trivial_ap:.3f} wanted"
+        )
+
+
+def _smoothed(values: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Smoothed in the plane, (b, x, y)."""
+    return smooth(values, batch.brain[:, 0] > 0, SMOOTHING_PX, 0)
+
+
+def _precision(scores: Sequence[torch.Tensor], batches: Sequence[Batch]) -> float:
+    inside = [batch.brain[:, 0] > 0 for batch in batches]
+    truth = [batch.lesion[:, 0][mask] >= 0.5 for batch, mask in zip(batches, inside, strict=True)]
+    values = [score[mask] for score, mask in zip(scores, inside, strict=True)]
+    return average_precision(torch.cat(truth).numpy(), torch.cat(values).double().numpy())
