@@ -70,7 +70,7 @@ class PhantomParameters(Record):
     deformation_mm: float = Field(ge=0, le=4)
     scale: tuple[Finite, Finite, Finite]
     tilt_deg: tuple[Finite, Finite, Finite]
-    ventricle_mm: float = Field(ge=-1.5, le=5)
+    ventricle_mm: float = Field(ge=-1.5, le=2)
     atrophy: float = Field(ge=0, le=1)
     skull_mm: float = Field(ge=3, le=10)
     scalp_mm: float = Field(ge=2, le=10)
@@ -86,7 +86,7 @@ class PhantomParameters(Record):
 LOOKS: dict[Contrast, dict[str, tuple[float, float]]] = {
     Contrast.FLAIR: {
         "white_matter": (1.0, 0.02),
-        "gray_matter": (1.22, 0.05),
+        "gray_matter": (1.22, 0.08),
         "fluid": (0.22, 0.06),
         "skull": (0.14, 0.04),
         "marrow": (0.55, 0.15),
@@ -144,7 +144,7 @@ def draw_parameters(
         deformation_mm=rng.uniform(1.0, 3.0),
         scale=tuple(float(value) for value in rng.uniform(0.93, 1.05, 3)),
         tilt_deg=tuple(float(value) for value in rng.normal(0, 3, 3).clip(-8, 8)),
-        ventricle_mm=rng.uniform(-1.0, 3.5),
+        ventricle_mm=rng.uniform(-1.0, 2.0),
         atrophy=rng.uniform(0, 0.8),
         skull_mm=rng.uniform(4, 8),
         scalp_mm=rng.uniform(3, 7),
@@ -152,20 +152,20 @@ def draw_parameters(
             name: float(max(0.05, rng.normal(mean, spread)))
             for name, (mean, spread) in LOOKS[contrast].items()
         },
-        texture=rng.uniform(0.02, 0.05),
+        texture=rng.uniform(0.03, 0.08),
         bias=rng.uniform(0.02, 0.12),
-        blur_px=rng.uniform(0.4, 1.0),
-        noise=rng.uniform(0.01, 0.04),
+        blur_px=rng.uniform(0.2, 0.7),
+        noise=rng.uniform(0.02, 0.07),
         gain=rng.uniform(250, 900),
         lesions=tuple(_draw_lesion(rng, kind) for kind in lesion_kinds),
     )
 
 
 def _draw_lesion(rng: np.random.Generator, kind: LesionKind) -> Lesion:
-    smallest = 10 if kind in (LesionKind.RING, LesionKind.MASS) else 5
+    smallest = 8 if kind in (LesionKind.RING, LesionKind.MASS) else 2.5
     return Lesion(
         kind=kind,
-        radius_mm=float(np.exp(rng.uniform(np.log(smallest), np.log(22)))),
+        radius_mm=float(np.exp(rng.uniform(np.log(smallest), np.log(20)))),
         strength=rng.uniform(*STRENGTHS[kind]),
         irregularity=rng.uniform(0.1, 0.45),
         seed=int(rng.integers(2**31)),

@@ -27,6 +27,8 @@ CONTROL_MM = 32.0
 
 SUBARACHNOID_MM = 2.0
 MASS_PUSH = 0.35
+GIVES_WAY_MM = 15.0
+"""The brain gives way to a mass the less the nearer it is to the skull."""
 RING_CORE = 0.55
 
 Coordinates = NDArray[np.float32]
@@ -60,19 +62,19 @@ class Phantom:
 def render(parameters: PhantomParameters) -> Phantom:
     """The phantom of these parameters; the same parameters give the same phantom."""
     affine = _affine(parameters)
-    points = _to_atlas(parameters, affine)
+    points = to_atlas(parameters)
     shares = tissue_shares(max(1, round(parameters.spacing_mm)))
 
-    # Lesions are placed where brain is, then a mass pushes the tissue that is sampled.
+    # Lesions are placed where brain is; a mass then pushes the brain, but not the skull.
     white, gray, brain, sulcus = _sample(shares, points)
-    inside = brain > 0.5
     placed: list[tuple[Lesion, NDArray[np.bool_], NDArray[np.bool_]]] = []
     for lesion in parameters.lesions:
-        centre = _place(lesion, inside, parameters)
-        placed.append((lesion, *_grow(lesion, centre, inside, parameters)))
+        centre = _place(lesion, brain > 0.5, parameters)
+        placed.append((lesion, *_grow(lesion, centre, brain > 0.5, parameters)))
         if lesion.kind is LesionKind.MASS:
             points = _push(points, centre, lesion)
             white, gray, brain, sulcus = _sample(shares, points)
+    inside = brain > 0.5
 
     gray = gray * (1 - parameters.atrophy * sulcus)
     fluid = np.clip(brain - white - gray, 0, 1)
@@ -123,14 +125,6 @@ def smooth_noise(
     return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
 
-def displacement(parameters: PhantomParameters) -> NDArray[np.float32]:
-    """The smooth displacement, mm, (3, x, y, z) on the phantom's grid."""
-    shape, spacing = _grid(parameters)
-    rng = generator(parameters.seed, "deformation")
-    fields = [smooth_noise(shape, spacing, CONTROL_MM, rng) for _ in range(3)]
-    return parameters.deformation_mm * np.stack(fields)
-
-
 def _grid(parameters: PhantomParameters) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     n, pixel = parameters.in_plane, parameters.pixel_mm
     return (n, n, parameters.slices), (pixel, pixel, parameters.spacing_mm)
@@ -144,16 +138,19 @@ def _affine(parameters: PhantomParameters) -> NDArray[np.float64]:
     return affine
 
 
-def _to_atlas(parameters: PhantomParameters, affine: NDArray[np.float64]) -> Coordinates:
-    """Where in the atlas each voxel lies, mm, (3, x, y, z)."""
-    shape, _ = _grid(parameters)
+def to_atlas(parameters: PhantomParameters) -> Coordinates:
+    """Where in the atlas each voxel of a healthy head lies, float32, mm, (3, x, y, z)."""
+    shape, spacing = _grid(parameters)
+    affine = _affine(parameters)
     axes = [affine[i, 3] + affine[i, i] * np.arange(n) for i, n in enumerate(shape)]
     world = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
     turn = Rotation.from_euler("xyz", parameters.tilt_deg, degrees=True).as_matrix()
     linear = (turn / np.array(parameters.scale)).astype(np.float32)
     middle = CENTRE_MM.astype(np.float32)[:, None, None, None]
     points = np.einsum("ij,jxyz->ixyz", linear, world - middle) + middle
-    points += displacement(parameters)
+    rng = generator(parameters.seed, "deformation")
+    fields = [smooth_noise(shape, spacing, CONTROL_MM, rng) for _ in range(3)]
+    points += parameters.deformation_mm * np.stack(fields)
     points -= parameters.ventricle_mm * _sample(ventricle_wall(), points)
     return np.asarray(points, dtype=np.float32)
 
@@ -212,7 +209,11 @@ def _push(points: Coordinates, centre: NDArray[np.float64], lesion: Lesion) -> C
     middle = points[(slice(None), *centre.astype(int))][:, None, None, None]
     offset = points - middle
     distance2 = np.square(offset).sum(0) / (1.8 * lesion.radius_mm) ** 2
-    return np.asarray(middle + offset * (1 - MASS_PUSH * np.exp(-distance2)), dtype=np.float32)
+    fields = surfaces()
+    depth_mm = -(_sample(fields, points)[0] + _beyond(fields, points))
+    gives_way = np.clip(depth_mm / GIVES_WAY_MM, 0, 1)
+    shrink = MASS_PUSH * gives_way * np.exp(-distance2)
+    return np.asarray(middle + offset * (1 - shrink), dtype=np.float32)
 
 
 def _grain(parameters: PhantomParameters) -> Field:
