@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -54,7 +55,7 @@ class Decoder:
         self._module = child
         self._lock = threading.Lock()
         self._closed = False
-        self._child = self._start()
+        self._child, self._finalizer = self._start()
 
     def __call__(self, source: Source, /) -> Scan:
         """The volume of a source.
@@ -98,7 +99,7 @@ class Decoder:
         """Ends the child; the decoder cannot be used again."""
         with self._lock:
             self._closed = True
-            self._stop()
+            self._finalizer()
 
     def __enter__(self) -> Self:
         return self
@@ -111,14 +112,14 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> "tuple[subprocess.Popen[bytes], weakref.finalize[Any, Self]]":
         self._ready = False
         environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
         # One thread: each further one of the BLAS costs address space that codecs could use.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         limits = (str(self._memory_mb), str(self._seconds))
-        return subprocess.Popen(  # noqa: S603 - our own module, no shell
+        child = subprocess.Popen(  # noqa: S603 - our own module, no shell
             [sys.executable, "-P", "-m", self._module, *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -126,17 +127,12 @@ class Decoder:
             env=environment,
             bufsize=0,
         )
-
-    def _stop(self) -> None:
-        self._child.kill()
-        self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout):
-            if pipe is not None:
-                pipe.close()
+        # A decoder that is dropped, or still open when the interpreter ends, takes its child along.
+        return child, weakref.finalize(self, _end, child)
 
     def _replace(self) -> None:
-        self._stop()
-        self._child = self._start()
+        self._finalizer()
+        self._child, self._finalizer = self._start()
 
     def _ended(self) -> int:
         """The status of a child that closed its end; it is helped along if it lingers."""
@@ -181,6 +177,14 @@ class Decoder:
         voxels = np.empty(shape, dtype="<f4", order="F")
         pipe.fill(voxels.T.data.cast("B"))
         return Scan(voxels, affine, header)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def _not_started() -> SettingsError:

@@ -89,7 +89,7 @@ def require_one_volume(stacked: Stack, frames: Sequence[Frame]) -> None:
 
 def _slots(along: NDArray[np.float64]) -> tuple[int, ...]:
     steps = np.diff(along)
-    usual = float(np.median(steps))
+    usual = float(np.median(steps[steps < 1.5 * steps.min()]))  # those without a gap
     ratio = steps / usual
     whole = np.rint(ratio).astype(np.int64)
     if whole.min() < 1 or np.abs(ratio - whole).max() > SPACING_TOLERANCE * max(1, whole.max()):

@@ -9,11 +9,12 @@ import logging
 import math
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from typing import Any
 
 from pydicom import Dataset, config
+from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 _GLOBALS = threading.RLock()
@@ -51,7 +52,7 @@ def text(dataset: Dataset | None, keyword: str) -> str:
         return ""
     with quietly():
         try:
-            parts = found if not isinstance(found, str) and hasattr(found, "__iter__") else [found]
+            parts = found if isinstance(found, MutableSequence) else [found]
             return "\\".join(str(part).strip() for part in parts)
         except Exception:  # noqa: BLE001 - decoding a person name can fail late
             return ""
@@ -63,7 +64,7 @@ def numbers(dataset: Dataset | None, keyword: str) -> tuple[float, ...]:
     if found is None or isinstance(found, (str, bytes)):
         return ()
     try:
-        parts = tuple(float(part) for part in (found if hasattr(found, "__iter__") else [found]))
+        parts = tuple(map(float, found if isinstance(found, MutableSequence) else [found]))
     except (TypeError, ValueError, OverflowError):
         return ()
     return parts if all(math.isfinite(part) for part in parts) else ()
@@ -84,10 +85,7 @@ def integer(dataset: Dataset | None, keyword: str) -> int | None:
 def items(dataset: Dataset | None, keyword: str) -> tuple[Dataset, ...]:
     """The items of a sequence; empty when it is absent or is no sequence."""
     found = value(dataset, keyword)
-    if found is None or isinstance(found, (str, bytes)) or not hasattr(found, "__iter__"):
-        return ()
-    parts = tuple(found)
-    return parts if all(isinstance(part, Dataset) for part in parts) else ()
+    return tuple(found) if isinstance(found, Sequence) else ()
 
 
 def uid_name(dataset: Dataset | None, keyword: str) -> str:

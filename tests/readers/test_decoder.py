@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -136,6 +137,14 @@ def test_leaves_no_child_behind(series: Source) -> None:
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(RuntimeError, match="closed"):
         decoder(series)
+
+
+def test_takes_its_child_along_when_it_is_dropped() -> None:
+    dropped = Decoder()
+    pid = dropped.pid
+    del dropped
+    gc.collect()
+    assert not _alive(pid)
 
 
 def test_child_ends_with_its_parent() -> None:

@@ -44,7 +44,7 @@ class PixelGeometry:
         expected = (rows * columns * frames * samples * bits + 7) // 8
         if instance.encapsulated or instance.pixel_bytes in (expected, expected + expected % 2):
             return None
-        relation = "short" if instance.pixel_bytes < expected else "long"
         return Rejection(
-            f"pixel-data-{relation}", f"{instance.pixel_bytes} bytes seen; {expected} wanted"
+            "pixel-data-short" if instance.pixel_bytes < expected else "pixel-data-long",
+            f"{instance.pixel_bytes} bytes seen; {expected} wanted",
         )

@@ -1,0 +1,1 @@
+"""Tests that all siblings of a folder must pass."""
