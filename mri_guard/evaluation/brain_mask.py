@@ -1,4 +1,4 @@
-"""Dice of the brain mask on people, against masks that the network never saw.
+"""Dice of the brain mask on people, and how much of their tumours it keeps.
 
 python -m mri_guard.evaluation.brain_mask --data ../shared/data --weights WEIGHTS
 """
@@ -24,11 +24,11 @@ CSF = 1
 
 
 @dataclass(frozen=True, slots=True)
-class DiceSummary:
-    """Dice of one group of scans.
+class Summary:
+    """One figure of one group of scans, in [0, 1].
 
     Attributes:
-        group: which scans, against which reference.
+        group: which scans, which figure, against which reference.
         mean: mean over people.
         low: 95 % percentile bootstrap over people, lower end.
         high: the same, upper end.
@@ -44,8 +44,10 @@ class DiceSummary:
     n: int
 
 
-def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> list[DiceSummary]:
+def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> list[Summary]:
     """Dice on `elderly` (FLAIR and T1) and `healthy_t1_slabs`, on the scans' own voxels.
+
+    Of the `lgg` patients that are not for testing: the share of their lesion inside the mask.
 
     Args:
         data: folder of the development data.
@@ -54,10 +56,12 @@ def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> li
     """
     found: dict[str, list[float]] = {}
     for scan, references in _scans(data):
-        preprocessed = preprocess(scan)
-        brain = to_scan_grid(preprocessed.brain.astype(np.float32), preprocessed.affine, scan) > 0.5
+        brain = _brain(scan, preprocess)
         for group, reference in references.items():
             found.setdefault(group, []).append(dice(brain, reference))
+    for scan, lesion in _lesions(data / "lgg"):
+        brain = _brain(scan, preprocess)
+        found.setdefault("lgg FLAIR, lesion inside", []).append(float(brain[lesion].mean()))
     return [summarise(group, values, seed) for group, values in found.items()]
 
 
@@ -67,13 +71,22 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return 2 * int((one & other).sum()) / total if total else 1.0
 
 
-def summarise(group: str, values: list[float], seed: int) -> DiceSummary:
+def summarise(group: str, values: list[float], seed: int) -> Summary:
     """Mean over people with a 95 % percentile bootstrap interval."""
     rng = generator(seed, "brain-mask-dice", group)
     draws = rng.choice(values, size=(2000, len(values))).mean(axis=1)
     low, high = np.percentile(draws, (2.5, 97.5))
     mean = float(np.mean(values))
-    return DiceSummary(group, mean, float(low), float(high), min(values), len(values))
+    return Summary(group, mean, float(low), float(high), min(values), len(values))
+
+
+def _brain(scan: Scan, preprocess: Preprocess) -> NDArray[np.bool_]:
+    """The mask on the scan's own voxels."""
+    result = preprocess(scan)
+    brain: NDArray[np.bool_] = (
+        to_scan_grid(result.brain.astype(np.float32), result.affine, scan) > 0.5
+    )
+    return brain
 
 
 def _scans(data: Path) -> Iterator[tuple[Scan, dict[str, NDArray[np.bool_]]]]:
@@ -92,6 +105,14 @@ def _scans(data: Path) -> Iterator[tuple[Scan, dict[str, NDArray[np.bool_]]]]:
             _scan(folder / row["scan"], Contrast.T1),
             {"slabs T1, with CSF": tissue > 0, "slabs T1, without CSF": tissue > CSF},
         )
+
+
+def _lesions(folder: Path) -> Iterator[tuple[Scan, NDArray[np.bool_]]]:
+    """Each scan with its lesion, test patients left out."""
+    for row in _rows(folder):
+        if row["split"] != "test" and row["mask"]:
+            lesion, _ = _read(folder / row["mask"])
+            yield _scan(folder / row["scan"], Contrast.FLAIR), lesion > 0
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
@@ -120,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     preprocess = Preprocess(brain_mask.load(given.weights))
-    typer.echo("| scans | n | Dice (95 % interval) | worst |\n|---|---|---|---|")
+    typer.echo("| scans | n | mean (95 % interval) | worst |\n|---|---|---|---|")
     for row in evaluate_brain_mask(given.data, preprocess, given.seed):
         interval = f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
         typer.echo(f"| {row.group} | {row.n} | {interval} | {row.worst:.3f} |")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mri_guard.determinism import generator
-from mri_guard.preprocess.brain_mask import network
+from mri_guard.preprocess.brain_mask import load, network
 from mri_guard.training.synthetic_heads import HeadLabels, load_head, synthesise
 
 HELD_OUT = ("seg_09", "seg_14")
@@ -31,6 +31,7 @@ def train_brain_mask(
     *,
     steps: int = 1000,
     seed: int = 0,
+    start: Path | None = None,
     until: int | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Path:
@@ -44,13 +45,14 @@ def train_brain_mask(
         out: a `.safetensors` file.
         steps: length of the schedule.
         seed: root of all draws.
+        start: weights to begin with, by default random ones.
         until: stop after this many steps in all, before the schedule's end.
         report: is told a line about progress from time to time.
     """
     torch.use_deterministic_algorithms(True)
     paths = [p for p in sorted(label_maps.glob("*.nii.gz")) if _stem(p) not in HELD_OUT]
     heads = [load_head(path) for path in paths]
-    net = _fresh(seed)
+    net = load(start).network.train().requires_grad_(True) if start else _fresh(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     checkpoint = out.with_suffix(".checkpoint")
     done = _resume(checkpoint, net, optimiser, {"steps": steps, "seed": seed})
@@ -60,7 +62,9 @@ def train_brain_mask(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps)
         images, targets = batch(heads, seed, step)
-        loss = mask_loss(net(images), targets)
+        with torch.autocast(images.device.type, torch.bfloat16):  # a third less time on a CPU
+            logits = net(images)
+        loss = mask_loss(logits.float(), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -79,7 +83,7 @@ def train_brain_mask(
 
 
 def batch(heads: list[HeadLabels], seed: int, step: int) -> tuple[Tensor, Tensor]:
-    """Inputs (16, 5, 128, 128) and targets (16, 1, 128, 128) of one step, the same at each call."""
+    """Inputs (16, 6, 128, 128) and targets (16, 1, 128, 128) of one step, the same at each call."""
     rng = generator(seed, "brain-mask", step)
     stacks = [synthesise(heads[int(rng.integers(len(heads)))], SLICES, rng) for _ in range(STACKS)]
     images, targets = zip(*stacks, strict=True)

@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from mri_guard.preprocess.brain_mask import CEILING, NEIGHBOURS, windows
+from mri_guard.preprocess.brain_mask import CEILING, NEIGHBOURS, windows, with_depth
 
 GRID = 128
 PIXEL_MM = 2.0
@@ -109,12 +109,14 @@ class HeadLabels:
         brain: bool, (x, y, z), the target.
         centre: middle of the head's bounding box, voxels, x and y.
         brain_z: lowest and highest slice with brain.
+        top_z: highest slice with head.
     """
 
     tissue: Tensor
     brain: Tensor
     centre: tuple[float, float]
     brain_z: tuple[int, int]
+    top_z: int
 
 
 def load_head(path: Path) -> HeadLabels:
@@ -132,6 +134,7 @@ def load_head(path: Path) -> HeadLabels:
         brain=torch.from_numpy(brain),
         centre=(float(head_x[[0, -1]].mean()), float(head_y[[0, -1]].mean())),
         brain_z=(int(z[0]), int(z[-1])),
+        top_z=int(np.flatnonzero((tissue > 0).any(axis=(0, 1)))[-1]),
     )
 
 
@@ -151,7 +154,7 @@ def brain_target(tissue: NDArray[np.uint8], reach: int = 12) -> NDArray[np.bool_
 
 
 def synthesise(head: HeadLabels, slices: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Network inputs (n, 5, 128, 128) and targets (n, 1, 128, 128) from one head, one contrast."""
+    """Network inputs (n, 6, 128, 128) and targets (n, 1, 128, 128) from one head, one contrast."""
     count = slices + 2 * NEIGHBOURS
     spacing = rng.uniform(3.5, 9.0)
     parts = int(rng.integers(1, 4)) if spacing > 4.5 else int(rng.integers(1, 3))
@@ -159,7 +162,8 @@ def synthesise(head: HeadLabels, slices: int, rng: np.random.Generator) -> tuple
 
     within = ((np.arange(parts) + 0.5) / parts - 0.5) * thickness
     planes = (np.arange(count)[:, None] - (count - 1) / 2) * spacing + within
-    points = _points(head, planes.ravel(), rng)
+    points, depth = _points(head, planes.ravel(), rng)
+    depth_mm = _believed(depth.reshape(count, parts).mean(dim=1), rng)
     tissue, brain = _look_up(head, points)
     image = _paint(tissue, brain, rng)
     image = _lesions(image, brain, spacing / parts, rng)
@@ -177,7 +181,8 @@ def synthesise(head: HeadLabels, slices: int, rng: np.random.Generator) -> tuple
         image[:first] = image[first]
     if rng.random() < 0.25:  # or ends here
         image[last:] = image[last - 1]
-    return windows(image)[first:last], inside[first:last, None].float()
+    inputs = with_depth(windows(image), depth_mm)
+    return inputs[first:last], inside[first:last, None].float()
 
 
 def _field(
@@ -189,8 +194,21 @@ def _field(
     return out[0]
 
 
-def _points(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
-    """Voxels of the label map that planes at `z` (mm) look at, (3, n, 128, 128)."""
+def _believed(depth_mm: Tensor, rng: np.random.Generator) -> Tensor:
+    """What a stack tells of its depth: inexact, and counted from its own top where it is cut."""
+    told = depth_mm + rng.normal(0, 6)
+    if rng.random() < 0.35:
+        told = told - rng.uniform(0, max(0.0, float(told[-1])))
+    return told.clamp_min(0)
+
+
+def _points(
+    head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Voxels of the label map that planes at `z` (mm) look at, (3, n, 128, 128), and their depth.
+
+    The depth is in mm below the top of the head, (n,).
+    """
     depth, height_mm = len(z), float(z[-1] - z[0])
     plane = (torch.arange(GRID) - (GRID - 1) / 2) * PIXEL_MM
     grid = torch.stack(torch.meshgrid(torch.from_numpy(z).float(), plane, plane, indexing="ij"))[
@@ -204,17 +222,17 @@ def _points(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) 
     matrix = torch.from_numpy(flip @ _rotation(angles) @ shear @ np.diag(1 / sides)).float()
 
     low, high = head.brain_z
-    if rng.random() < 0.85:
-        middle = rng.uniform(low, high)
-    else:
-        middle = rng.uniform(-10, head.tissue.shape[2] + 10)
+    # More often below the brain than chance would have it: there most mistakes are made.
+    around = (low, high) if rng.random() < 0.6 else (low - 60, high + 15)
+    middle = rng.uniform(*around)
     centre = torch.tensor([*head.centre, middle]) + torch.from_numpy(rng.normal(0, 8, 3)).float()
 
     cells = max(2, round(height_mm / 25) + 1)
     bend = _field(rng, (depth, GRID, GRID), (cells, 10, 10), 3) * rng.uniform(0, 3.5)
     warp = _field(rng, (depth, GRID, GRID), (2, 4, 4), 3) * rng.uniform(0, 6)
     moved = torch.einsum("ij,jdxy->idxy", matrix, grid) + bend + warp
-    return moved + centre.float()[:, None, None, None]
+    depth_mm = (head.top_z - float(centre[2])) / float(matrix[2, 2]) - torch.from_numpy(z)
+    return moved + centre.float()[:, None, None, None], depth_mm
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -257,7 +275,7 @@ def _paint(tissue: Tensor, brain: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _contrast(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and spread of each tissue, float32, (25,)."""
-    prior = (FLAIR, T1, {})[int(rng.choice(3, p=[0.4, 0.25, 0.35]))]
+    prior = (FLAIR, T1, {})[int(rng.choice(3, p=[0.45, 0.35, 0.2]))]
     ranges = np.array([prior.get(name, (0.0, 1.0)) for name in NAMES])
     means = rng.uniform(ranges[:, 0], ranges[:, 1])
     if not prior:

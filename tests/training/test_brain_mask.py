@@ -56,10 +56,10 @@ def test_draws_slices_in_range_with_a_target_inside_the_head(label_maps: Path) -
     seen = 0.0
     for seed in range(12):
         images, targets = synthesise(head, 3, np.random.default_rng(seed))
-        assert images.shape == (3, 5, 128, 128)
+        assert images.shape == (3, 6, 128, 128)
         assert targets.shape == (3, 1, 128, 128)
         assert torch.isfinite(images).all()
-        assert 0 <= images.min() <= images.max() <= CEILING
+        assert 0 <= images[:, :5].min() <= images[:, :5].max() <= CEILING
         assert ((targets == 0) | (targets == 1)).all()
         seen += float(targets.mean())
     assert seen > 0.5

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mri_guard.evaluation.brain_mask import dice, evaluate_brain_mask, summarise
+from mri_guard.preprocess import Preprocess, brain_mask
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "bundles" / "brain_mask.safetensors"
+
+
+def test_counts_twice_the_overlap() -> None:
+    one, other = np.array([1, 1, 1, 0], bool), np.array([0, 1, 1, 1], bool)
+    assert dice(one, other) == pytest.approx(4 / 6)
+    assert dice(one, one) == 1
+    assert dice(one, ~one) == 0
+    assert dice(one & ~one, one & ~one) == 1
+
+
+def test_brackets_the_mean_and_names_the_worst() -> None:
+    summary = summarise("people", [0.9, 0.92, 0.94, 0.96], seed=0)
+    assert summary.mean == pytest.approx(0.93)
+    assert 0.9 <= summary.low < summary.mean < summary.high <= 0.96
+    assert (summary.worst, summary.n) == (0.9, 4)
+    assert summary == summarise("people", [0.9, 0.92, 0.94, 0.96], seed=0)
+
+
+@pytest.mark.slow
+def test_finds_the_brain_of_elderly_people_and_of_slabs(shared_data: Path) -> None:
+    found = evaluate_brain_mask(shared_data, Preprocess(brain_mask.load(WEIGHTS)))
+    means = {summary.group: summary.mean for summary in found}
+    assert means["elderly FLAIR"] > 0.93
+    assert means["elderly T1"] > 0.93
+    assert means["slabs T1, with CSF"] > 0.9
