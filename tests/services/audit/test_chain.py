@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, SecretBytes
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from services.audit import chain
@@ -209,6 +209,21 @@ def test_notices_a_tail_cut_and_grown_again_with_an_anchor(
             append(session, number)
     assert verify(database).intact
     assert verify(database, Anchor((heads[-1],))).broken_at == ENTRIES
+
+
+def test_notices_an_entry_of_an_abandoned_branch_put_back(
+    database: Database, heads: list[Head]
+) -> None:
+    columns = AuditEntry.__table__.columns
+    with database.reading() as session:
+        old = session.execute(select(*columns).where(AuditEntry.sequence == 5)).one()._asdict()
+    tamper(database, delete(AuditEntry).where(AuditEntry.sequence > 3))
+    with database.transaction() as session:
+        for number in range(50, 53):
+            append(session, number)
+    # Signed by us, with the right number: only the link to the entry before it is wrong.
+    tamper(database, update(AuditEntry).where(AuditEntry.sequence == 5).values(old))
+    assert verify(database).broken_at == 5
 
 
 def test_names_the_first_of_several_broken_entries(database: Database, heads: list[Head]) -> None:
