@@ -22,8 +22,10 @@ from mri_guard.errors import (
     ReviewError,
     SeriesError,
     SettingsError,
+    UnfitModelError,
     UnreadableError,
 )
+from services.logging import place
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +38,7 @@ STATUS: dict[type[MriGuardError], int] = {
     BundleError: 503,
     DigestError: 503,
     NotCalibratedError: 503,
+    UnfitModelError: 503,
     SettingsError: 503,
     ReviewError: 400,
     NotFoundError: 404,
@@ -130,5 +133,5 @@ async def _database(_request: Request, error: OperationalError) -> JSONResponse:
 
 
 async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
-    logger.error("http.request.crashed", exc_info=error)
+    logger.error("http.request.crashed", **place(error))
     return problem(500)
