@@ -1,1 +1,292 @@
-"""The library on the command line."""
+"""The library on the command line; `services/cli.py` adds what needs the services.
+
+Every command exits 0 (done), 1 (a scan or a check said no), 2 (called wrongly) or 3 (the bundle
+or the set-up is broken).
+"""
+
+import json
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import bundles
+from mri_guard import bundle as bundle_module
+from mri_guard.errors import BundleError, InputError
+from mri_guard.evaluation.detection import evaluate_detection
+from mri_guard.evaluation.detection import table as detection_table
+from mri_guard.journey import Kit, examine
+from mri_guard.phantom import write_phantoms
+from mri_guard.phantom.parameters import LOOKS
+from mri_guard.preprocess.brain_mask import load as load_brain_mask
+from mri_guard.readers import open_sources
+from mri_guard.records import Contrast, Examination, Outcome, Source
+from mri_guard.results import write_results
+from mri_guard.training.bundle import train_bundle
+from mri_guard.training.train import TrainConfig
+
+SAID_NO, CALLED_WRONGLY, BROKEN = 1, 2, 3
+
+app = typer.Typer(
+    name="mri-guard",
+    help="Runs an anomaly detector for brain MRI without fooling itself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+errors = Console(stderr=True)
+
+Paths = Annotated[
+    list[Path], typer.Argument(help="DICOM folder, zip or file, or NIfTI.", show_default=False)
+]
+BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of the bundle.")]
+ContrastOption = Annotated[
+    Contrast | None,
+    typer.Option(help="What the scans are, where neither header nor file name says."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+SeedOption = Annotated[int, typer.Option(help="Root seed of everything random.")]
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Ends the command with one line on standard error."""
+    errors.print(f"mri-guard: {message}", style="red", markup=False, highlight=False)
+    raise typer.Exit(status)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def exits(command: Callable[P, R]) -> Callable[P, R]:
+    """The command, with broken bundles and unreadable input as exit statuses, not tracebacks."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except BundleError as error:
+            fail(str(error), BROKEN)
+        except InputError as error:
+            fail(str(error), SAID_NO)
+
+    return wrapped
+
+
+@app.command()
+@exits
+def screen(
+    paths: Paths,
+    bundle: BundleOption = bundles.DEFAULT,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for each scan's record, map and picture.")
+    ] = None,
+    contrast: ContrastOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take scans through the whole journey: decision, reasons, score, map and picture."""
+    rows: list[dict[str, Any]] = []
+    with bundle_module.load(bundle) as kit, _work_folder() as work:
+        for label, source in _sources(paths, work, contrast):
+            journey = examine(source, kit)
+            files = write_results(journey, out / label) if out else []
+            rows.append(
+                {
+                    "scan": label,
+                    "examination": journey.examination.model_dump(mode="json"),
+                    "files": [str(file) for file in files],
+                }
+            )
+            if not as_json:
+                _print_examination(label, journey.examination, files)
+    if as_json:
+        print(json.dumps(rows, indent=2))  # noqa: T201 - the document is the output
+    outcomes = {row["examination"]["decision"]["outcome"] for row in rows}
+    raise typer.Exit(0 if outcomes <= {Outcome.RELEASE} else SAID_NO)
+
+
+@app.command()
+@exits
+def sanitize(
+    paths: Paths,
+    bundle: BundleOption = bundles.DEFAULT,
+    contrast: ContrastOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the header and voxel checks alone."""
+    rows: list[dict[str, Any]] = []
+    with bundle_module.load(bundle) as kit, _work_folder() as work:
+        for label, source in _sources(paths, work, contrast):
+            results = _sanitize(source, kit)
+            rows.append({"scan": label, "checks": results})
+            if not as_json:
+                for result in results:
+                    mark = "[green]passed[/]" if result["passed"] else "[red]FAILED[/]"
+                    console.print(
+                        f"{label}  {mark}  {result['name']}  {result['milliseconds']:.1f} ms  "
+                        f"{result['reason']} {result['detail']}",
+                        highlight=False,
+                    )
+    if as_json:
+        print(json.dumps(rows, indent=2))  # noqa: T201 - the document is the output
+    passed = all(check["passed"] for row in rows for check in row["checks"])
+    raise typer.Exit(0 if passed else SAID_NO)
+
+
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="mri-guard-") as folder:
+        yield Path(folder)
+
+
+def _sanitize(source: Source, kit: Kit) -> list[dict[str, Any]]:
+    results, _ = kit.sanitizer.check_headers(source)
+    if all(result.passed for result in results):
+        try:
+            results += kit.sanitizer.check_voxels(kit.decoder(source))
+        except InputError as error:
+            refused = {"name": "decode", "passed": False, "milliseconds": 0.0}
+            refused |= {"reason": error.reason, "detail": error.detail}
+            return [*(result.model_dump(mode="json") for result in results), refused]
+    return [result.model_dump(mode="json") for result in results]
+
+
+def _sources(paths: list[Path], work: Path, contrast: Contrast | None) -> list[tuple[str, Source]]:
+    """Every series below the paths, under a label that is a folder name and tells them apart."""
+    labelled: list[tuple[str, Source]] = []
+    for number, path in enumerate(paths):
+        sources = open_sources(path, work / str(number), contrast)
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.name.split(".")[0]) or "scan"
+        for index, source in enumerate(sources):
+            label = stem if len(sources) == 1 else f"{stem}-{index + 1}"
+            taken = {other for other, _ in labelled}
+            labelled.append((label if label not in taken else f"{label}-{number + 1}", source))
+    return labelled
+
+
+def _print_examination(label: str, examination: Examination, files: list[Path]) -> None:
+    decision = examination.decision
+    color = {"release": "green", "review": "yellow", "quarantine": "red"}[decision.outcome]
+    table = Table(title=label, title_justify="left", show_header=False, box=None)
+    table.add_row("decision", f"[bold {color}]{decision.outcome}[/]")
+    table.add_row("priority", decision.priority or "none")
+    table.add_row("reasons", ", ".join(decision.reasons))
+    table.add_row("detail", decision.detail)
+    if examination.calibrated:
+        table.add_row("guarantee", examination.calibrated.guarantee)
+    for detector in examination.detectors:
+        table.add_row(f"detector {detector.name}", f"p = {detector.p_value:.3g}")
+    steps = "  ".join(f"{step.name} {step.milliseconds:.0f}" for step in examination.steps)
+    table.add_row("milliseconds", steps)
+    for file in files:
+        table.add_row("written", str(file))
+    console.print(table, highlight=False)
+
+
+@app.command()
+@exits
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for scans, masks and manifest.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 20,
+    seed: SeedOption = 0,
+    contrast: Annotated[Contrast, typer.Option(help="FLAIR or T1.")] = Contrast.FLAIR,
+    lesioned_share: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
+    split: Annotated[str, typer.Option(help="Written into the manifest.")] = "",
+) -> None:
+    """Write synthetic heads with exact lesion masks and a manifest; nothing is downloaded."""
+    if contrast not in LOOKS:
+        fail(f"no phantom looks like {contrast}; wanted {' or '.join(LOOKS)}", CALLED_WRONGLY)
+    manifest = write_phantoms(
+        out,
+        n,
+        seed,
+        contrast=contrast,
+        lesioned_share=lesioned_share,
+        split=split,
+        prefix=split or "phantom",
+        show_progress=console.is_terminal,
+    )
+    console.print(f"{n} phantoms, seed {seed}: {manifest}", highlight=False)
+
+
+@app.command()
+@exits
+def train(
+    manifest: Annotated[list[Path], typer.Option(help="CSV; give it again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    work: Annotated[
+        Path, typer.Option(help="Checkpoint and cache; an interrupted run goes on from here.")
+    ] = Path("var/training"),
+    brain_mask: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the brain mask; those of the shipped bundle by default."),
+    ] = None,
+    data_statement: Annotated[
+        Path | None, typer.Option(help="Markdown for the card: data and licences.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Of the bundle.")] = "flair",
+    version: Annotated[str, typer.Option(help="Of the bundle.")] = "0.1.0",
+    contrast: Annotated[Contrast, typer.Option(help="What the scans are.")] = Contrast.FLAIR,
+    steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps.")] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Train on the manifests' `train` split, calibrate on `calibration`, write a bundle."""
+    mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundles.DEFAULT)
+    settings = TrainConfig() if steps is None else TrainConfig(steps=steps)
+    try:
+        digest = train_bundle(
+            manifest,
+            out,
+            work=work,
+            config=settings,
+            seed=seed,
+            brain_mask=mask,
+            name=name,
+            version=version,
+            contrast=contrast,
+            data=data_statement.read_text() if data_statement else "Not stated.",
+            console=errors,
+        )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    console.print(f"bundle {out}, digest {digest}", highlight=False)
+
+
+evaluate = typer.Typer(help="Manifest and bundle to evidence.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+
+
+@evaluate.command()
+@exits
+def detection(
+    manifest: Annotated[Path, typer.Option(help="CSV with lesion masks and a train split.")],
+    out: Annotated[Path, typer.Option(help="Evidence file to write (JSON).")],
+    bundle: BundleOption = bundles.DEFAULT,
+    split: Annotated[list[str] | None, typer.Option(help="To assess; default: test.")] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """How well lesions are found, beside what finds them without a model."""
+    with bundle_module.load(bundle) as kit, _work_folder() as work:
+        evidence = evaluate_detection(
+            manifest,
+            split or ["test"],
+            kit,
+            command=shlex.join(["mri-guard", *sys.argv[1:]]),
+            work=work,
+            seed=seed,
+            console=errors,
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(evidence.model_dump_json(indent=1) + "\n")
+    console.print(detection_table(evidence))
+    console.print(f"evidence: {out}", highlight=False)

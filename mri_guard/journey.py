@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 from mri_guard.errors import InputError
 from mri_guard.ports import Calibrator, Decoder, Detector, Policy, Preprocessor, Sanitizer, Scorer
@@ -44,6 +45,14 @@ class Kit:
     calibrate: Calibrator
     policy: Policy
     seed: int = 0
+
+    def __enter__(self) -> Self:
+        """The kit; leaving the block closes its decoder."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the decoder."""
+        self.decoder.close()
 
 
 def examine(source: Source, kit: Kit) -> Journey:

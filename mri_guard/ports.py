@@ -70,6 +70,9 @@ class Decoder(Protocol):
             InputError: what arrived cannot be decoded within the limits.
         """
 
+    def close(self) -> None:
+        """Lets that other process go."""
+
 
 class Preprocessor(Protocol):
     """Brings a scan to the model's grid and intensity."""

@@ -38,9 +38,23 @@ class _Sanitizer:
         return self.voxels
 
 
-def _decode(source: Source) -> Scan:
+def _scan() -> Scan:
     header = ScanHeader(contrast=Contrast.FLAIR, slice_count=2, spacing_mm=(2.0, 2.0, 5.0))
     return Scan(np.ones((4, 4, 2), dtype=np.float32), np.eye(4), header)
+
+
+@dataclass
+class _Decoder:
+    error: Exception | None = None
+    closed: bool = False
+
+    def __call__(self, source: Source, /) -> Scan:
+        if self.error:
+            raise self.error
+        return _scan()
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def _preprocess(scan: Scan) -> Preprocessed:
@@ -79,7 +93,7 @@ def _calibrate(score: float) -> CalibratedScore:
 KIT = Kit(
     bundle_digest="ab" * 32,
     sanitizer=_Sanitizer(),
-    decoder=_decode,
+    decoder=_Decoder(),
     preprocess=_preprocess,
     scorer=_score,
     detectors=(_Detector(),),
@@ -121,10 +135,8 @@ def test_failed_voxel_check_keeps_the_model_from_seeing_the_scan() -> None:
 
 
 def test_input_error_ends_in_quarantine_with_its_own_reason() -> None:
-    def decode(source: Source) -> Scan:
-        raise UnreadableError("decoder-died", "signal 6")
-
-    journey = examine(SOURCE, replace(KIT, decoder=decode))
+    decoder = _Decoder(UnreadableError("decoder-died", "signal 6"))
+    journey = examine(SOURCE, replace(KIT, decoder=decoder))
     assert journey.examination.decision.outcome is Outcome.QUARANTINE
     assert journey.examination.decision.reasons == ("decoder-died",)
     assert journey.examination.checks == (PASSED,)
@@ -135,7 +147,8 @@ def test_whatever_raises_ends_in_quarantine_without_its_message(step: str) -> No
     def broken(*_: object) -> None:
         raise RuntimeError("Doe^Jane was here")
 
-    journey = examine(SOURCE, replace(KIT, **{step: broken}))
+    kit = replace(KIT, **{step: broken})  # type: ignore[arg-type]  # a misfit is the point
+    journey = examine(SOURCE, kit)
     decision = journey.examination.decision
     assert decision.outcome is Outcome.QUARANTINE
     assert decision.reasons == ("internal-failure",)
@@ -160,3 +173,11 @@ def test_kit_without_detectors_releases_nothing() -> None:
 def test_examination_survives_its_own_json() -> None:
     examination = examine(SOURCE, KIT).examination
     assert type(examination).model_validate_json(examination.model_dump_json()) == examination
+
+
+def test_leaving_the_kit_closes_its_decoder() -> None:
+    decoder = _Decoder()
+    with replace(KIT, decoder=decoder) as kit:
+        examine(SOURCE, kit)
+        assert not decoder.closed
+    assert decoder.closed

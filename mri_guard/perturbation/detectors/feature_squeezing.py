@@ -8,6 +8,7 @@ detector is for those who do not, and takes no credit against those who do.
 
 import time
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,9 +27,9 @@ class FeatureSqueezing:
         squeezers: transformations a clean image hardly notices.
     """
 
+    name: ClassVar[str] = "feature_squeezing"
     calibration: tuple[float, ...]
     squeezers: tuple[BitDepth | Median, ...] = (Median(),)
-    name: str = "feature_squeezing"
 
     def statistic(self, preprocessed: Preprocessed, score: float, scorer: Scorer) -> float:
         """max over squeezers of |log score - log score of the squeezed image|, in nepers."""

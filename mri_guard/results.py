@@ -1,0 +1,126 @@
+"""What a journey leaves on disk for people to look at: the record, the map, a picture."""
+
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from mri_guard.preprocess import to_scan_grid
+from mri_guard.records import Anomaly, Examination, Journey, Preprocessed
+
+EXAMINATION = "examination.json"
+MAP = "map.nii.gz"
+PICTURE = "picture.png"
+
+SHOWN_SLICES = 4
+MAP_FULL_SCALE = 6.0
+"""Anomaly map value, in healthy standard deviations, that is drawn fully opaque."""
+MAP_FAINTEST = 2.0
+"""Below it the map is not drawn."""
+
+
+def write_results(journey: Journey, folder: Path) -> list[Path]:
+    """Files written: always the record; map and picture when the journey got so far.
+
+    Each file appears whole or not at all.
+
+    Args:
+        journey: what `examine` returned.
+        folder: made when missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record = journey.examination.model_dump(mode="json")
+    written = [folder / EXAMINATION]
+    with _whole(written[0]) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n")
+    if journey.preprocessed is not None:
+        written.append(folder / PICTURE)
+        with _whole(written[-1]) as part:
+            picture(journey.examination, journey.preprocessed, journey.anomaly).save(part)
+    if journey.scan is not None and journey.preprocessed and journey.anomaly:
+        native = to_scan_grid(journey.anomaly.map, journey.preprocessed.affine, journey.scan)
+        written.append(folder / MAP)
+        with _whole(written[-1]) as part:
+            nib.save(nib.Nifti1Image(native, journey.scan.affine), part)
+    return written
+
+
+class _whole:  # noqa: N801 - reads as a word of the `with` statement
+    """A path beside the wanted one, renamed to it when the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(f".{os.getpid()}.{path.name}")
+
+    def __enter__(self) -> Path:
+        return self.part
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.part.replace(self.path)
+        else:
+            self.part.unlink(missing_ok=True)
+
+
+def picture(
+    examination: Examination, preprocessed: Preprocessed, anomaly: Anomaly | None
+) -> Image.Image:
+    """The most unusual slices: scan, what the model expected, and where they differ.
+
+    Radiological convention: the patient's right is on the left of the picture.
+
+    Args:
+        examination: for the line of text above the picture.
+        preprocessed: the scan on the model's grid.
+        anomaly: None shows the scan alone.
+    """
+    columns = _slices(preprocessed, anomaly)
+    rows = [[_gray(preprocessed.image[..., z]) for z in columns]]
+    if anomaly is not None:
+        rows.append([_gray(anomaly.reconstruction[..., z]) for z in columns])
+        rows.append([_heat(preprocessed.image[..., z], anomaly.map[..., z]) for z in columns])
+    tiles = np.concatenate([np.concatenate(row, axis=1) for row in rows])
+    body = Image.fromarray(tiles).resize((tiles.shape[1] * 2, tiles.shape[0] * 2))
+    banner = 44
+    canvas = Image.new("RGB", (body.width, body.height + banner), "black")
+    canvas.paste(body, (0, banner))
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(14)
+    decision = examination.decision
+    draw.text((6, 4), f"{decision.outcome.upper()}: {decision.detail}", "white", font)
+    names = ["scan", "expected if healthy", "scan with anomaly map"][: len(rows)]
+    draw.text((6, 22), f"rows: {', '.join(names)}. Slices {columns}. R is left.", "gray", font)
+    draw.text((4, banner + body.height // len(rows) // 2 - 8), "R", "yellow", font)
+    return canvas
+
+
+def _slices(preprocessed: Preprocessed, anomaly: Anomaly | None) -> list[int]:
+    """Indices of the slices to show: the highest scores, in anatomical order."""
+    covered = np.flatnonzero(preprocessed.brain.any(axis=(0, 1)))
+    if anomaly is None or not np.isfinite(anomaly.slice_scores).any():
+        candidates = covered if covered.size else np.arange(preprocessed.image.shape[2])
+        picks = np.linspace(0, len(candidates) - 1, min(SHOWN_SLICES, len(candidates)))
+        return sorted({int(candidates[round(pick)]) for pick in picks})
+    order = np.argsort(-np.nan_to_num(anomaly.slice_scores, nan=-np.inf))
+    return sorted(int(z) for z in order[:SHOWN_SLICES])
+
+
+def _gray(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """One slice as RGB, radiological: columns from right to left, rows from front to back."""
+    turned = np.clip(plane[::-1, ::-1].T, 0, 1.2) / 1.2
+    return np.repeat((turned * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _heat(plane: NDArray[np.float32], anomaly: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The slice with the map over it, from orange to yellow."""
+    turned = anomaly[::-1, ::-1].T
+    strength = np.clip((turned - MAP_FAINTEST) / (MAP_FULL_SCALE - MAP_FAINTEST), 0, 1)
+    color = np.stack(
+        [np.full_like(strength, 255.0), 80 + 175 * strength, np.zeros_like(strength)], axis=2
+    )
+    opacity = (0.75 * np.sqrt(strength))[..., None]
+    return np.asarray(_gray(plane) * (1 - opacity) + color * opacity, dtype=np.uint8)

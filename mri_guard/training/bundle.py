@@ -1,0 +1,79 @@
+"""From manifests to a bundle on disk: train, calibrate, write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from mri_guard import bundle
+from mri_guard.bundle import BundleConfig, PolicyConfig
+from mri_guard.preprocess import BrainMask, Preprocess
+from mri_guard.readers.manifest import read_manifest
+from mri_guard.records import Contrast
+from mri_guard.training.calibrate import calibration_of
+from mri_guard.training.card import model_card
+from mri_guard.training.train import TrainConfig, train
+
+
+def train_bundle(
+    manifests: Sequence[Path],
+    out: Path,
+    *,
+    work: Path,
+    config: TrainConfig,
+    seed: int,
+    brain_mask: BrainMask,
+    name: str,
+    version: str,
+    contrast: Contrast,
+    data: str,
+    console: Console,
+) -> str:
+    """Digest of the bundle that was written.
+
+    Args:
+        manifests: CSV files whose `train`, `validation` and `calibration` splits are used.
+        out: folder of the bundle.
+        work: checkpoint and cache; an interrupted run goes on from here.
+        config: how to train.
+        seed: root seed.
+        brain_mask: as the bundle will use it.
+        name: of the bundle.
+        version: of the bundle.
+        contrast: what the scans are; the bundle will know this one.
+        data: what the card says of the data, Markdown.
+        console: where progress is shown.
+
+    Raises:
+        SettingsError: a manifest or the checkpoint does not fit.
+        UnfitModelError: posterior collapse, or a model that restores lesions too.
+        NotCalibratedError: too few calibration scans for the promised rates.
+        KeyboardInterrupt: after the checkpoint was written.
+    """
+    preprocess = Preprocess(brain_mask)
+    model = train(manifests, work, config, seed=seed, preprocess=preprocess, console=console)
+    rows = [row for path in manifests for row in read_manifest(path) if row.split == "calibration"]
+    with Progress(console=console) as progress:
+        task = progress.add_task("calibrating", total=len(rows))
+        calibration = calibration_of(
+            rows,
+            preprocess,
+            model.scorer(),
+            cache=work / "cache",
+            progress=lambda: progress.advance(task),
+        )
+    bundle_config = BundleConfig(
+        name=name,
+        version=version,
+        contrasts=(contrast,),
+        vae=model.config,
+        policy=PolicyConfig(),
+        seed=seed,
+    )
+    tensors: dict[str, Tensor] = {f"vae.{key}": value for key, value in model.state.items()}
+    tensors |= {f"healthy.{key}": value for key, value in model.statistics.items()}
+    tensors |= {f"brain.{key}": value for key, value in brain_mask.network.state_dict().items()}
+    card = model_card(bundle_config, calibration, model.report, data)
+    return bundle.write(out, bundle_config, tensors, calibration, card)

@@ -1,0 +1,92 @@
+"""The model card: what a bundle was made from, what it is for, and where it fails."""
+
+from typing import Any
+
+from mri_guard.bundle import BundleConfig, Calibration
+from mri_guard.calibration import ScoreCalibrator
+
+CARD = """# Model card: {name} {version}
+
+## Intended use
+
+Research. Finds slices and places of an adult brain MRI ({contrasts}, axial, whole head) that look
+unlike what the model learnt, and orders scans for a radiologist. Not a medical device; no
+diagnosis; not for children, other contrasts, or images after contrast agent.
+
+## Learnt from
+
+{data}
+
+## Training
+
+Root seed {seed}. {learnt_scans} scans, {learnt_windows} lesion-free windows; healthy statistics
+from {statistics_scans} scans. Checkpoint of step {step}, chosen by synthetic lesion families that
+training never drew; no real lesion was looked at to choose anything.
+
+| figure | value |
+|---|---|
+| pixel average precision on held-out synthetic families | {held_out_ap:.3f} |
+| the same for an atlas without learning | {atlas_ap:.3f} |
+| rate of each level, nats a brain pixel, finest first | {nats} |
+| active latent channels of each level | {active} |
+
+## Calibration
+
+{guarantee}. Threshold {threshold:.4f}. Perturbation detectors hold at most {perturbation_alpha:g}
+of clean scans.
+
+| healthy scores from | n | lowest | median | highest |
+|---|---|---|---|---|
+{groups}
+
+## Limits
+
+- The guarantee is for clean scans that are exchangeable with the calibration scans. A new
+  scanner, protocol or population needs its own calibration.
+- Feature squeezing notices attackers who do not know it; one who does gets past it.
+- What looks like a healthy variant to the model (iso-intense lesions, symmetric change, atrophy)
+  is missed; white matter lesions of old age are flagged, since the model has hardly seen them.
+- Detection figures with intervals, beside the baselines: `README.md` and the evidence files of
+  `mri-guard evaluate detection`."""
+
+
+def model_card(
+    config: BundleConfig, calibration: Calibration, report: dict[str, Any], data: str
+) -> str:
+    """The card, Markdown.
+
+    Args:
+        config: of the bundle.
+        calibration: of the bundle.
+        report: of the training run.
+        data: what is to be said of the data, with licences, Markdown.
+    """
+    policy, fitness = config.policy, report["fitness"]
+    calibrator = ScoreCalibrator.fit(calibration.healthy_scores, policy.alpha, policy.delta)
+    groups = [
+        f"| {group} | {len(scores)} | {min(scores):.3f} | {sorted(scores)[len(scores) // 2]:.3f} "
+        f"| {max(scores):.3f} |"
+        for group, scores in sorted(calibration.healthy_scores.items())
+    ]
+    return CARD.format(
+        name=config.name,
+        version=config.version,
+        contrasts=", ".join(config.contrasts),
+        data=data.strip(),
+        seed=config.seed,
+        learnt_scans=report["learnt_from"]["scans"],
+        learnt_windows=report["learnt_from"]["lesion_free_windows"],
+        statistics_scans=report["healthy_statistics_from"]["scans"],
+        step=report["chosen_step"],
+        held_out_ap=fitness["held_out_ap"],
+        atlas_ap=report["atlas_held_out_ap"],
+        nats=", ".join(f"{value:.3f}" for value in fitness["nats_per_pixel"]),
+        active=", ".join(
+            f"{active}/{channels}"
+            for active, channels in zip(fitness["active"], fitness["channels"], strict=True)
+        ),
+        guarantee=calibrator.guarantee,
+        threshold=calibrator.threshold,
+        perturbation_alpha=policy.perturbation_alpha,
+        groups="\n".join(groups),
+    )

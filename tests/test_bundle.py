@@ -1,0 +1,165 @@
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from mri_guard import bundle
+from mri_guard.anomaly import HealthyStatistics, ModelConfig, Vae, VaeConfig
+from mri_guard.anomaly.residual import GRID
+from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
+from mri_guard.errors import BundleError, DigestError, NotCalibratedError
+from mri_guard.preprocess.brain_mask import network
+from mri_guard.records import Contrast
+
+VAE = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
+
+
+def _write(folder: Path, healthy: int = 100) -> str:
+    torch.manual_seed(0)
+    statistics = HealthyStatistics(torch.zeros(GRID), torch.ones(GRID)).tensors()
+    parts = {"vae": Vae(VAE.model).state_dict(), "healthy": statistics}
+    parts["brain"] = network().state_dict()
+    tensors = {
+        f"{part}.{key}": value for part, some in parts.items() for key, value in some.items()
+    }
+    config = BundleConfig(
+        name="test",
+        version="1",
+        contrasts=(Contrast.FLAIR,),
+        vae=VAE,
+        policy=PolicyConfig(),
+        seed=3,
+    )
+    scores = tuple(float(i) for i in range(healthy))
+    calibration = Calibration(
+        healthy_scores={"phantom": scores}, detectors={"feature_squeezing": scores}
+    )
+    return bundle.write(folder, config, tensors, calibration, "# Card\n")
+
+
+def _resign(folder: Path) -> None:
+    """What an attacker without the old digest, or an operator who meant it, would do."""
+    sums = "".join(
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in bundle.FILES
+    )
+    (folder / bundle.SUMS).write_text(sums)
+
+
+def test_loads_what_it_wrote(tmp_path: Path) -> None:
+    digest = _write(tmp_path)
+    with bundle.load(tmp_path) as kit:
+        assert kit.bundle_digest == digest
+        assert kit.seed == 3
+
+
+def test_same_parts_give_the_same_digest(tmp_path: Path) -> None:
+    assert _write(tmp_path / "a") == _write(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", bundle.FILES)
+def test_refuses_one_flipped_byte(name: str, tmp_path: Path) -> None:
+    _write(tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DigestError, match=name):
+        bundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*bundle.FILES, bundle.SUMS])
+def test_refuses_a_missing_file(name: str, tmp_path: Path) -> None:
+    _write(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(DigestError, match=name):
+        bundle.load(tmp_path)
+
+
+def test_refuses_a_list_of_digests_that_leaves_a_file_out(tmp_path: Path) -> None:
+    _write(tmp_path)
+    lines = (tmp_path / bundle.SUMS).read_text().splitlines(keepends=True)
+    (tmp_path / bundle.SUMS).write_text("".join(lines[:-1]))
+    with pytest.raises(DigestError, match="wanted one"):
+        bundle.load(tmp_path)
+
+
+def _extra_key(folder: Path) -> None:
+    config = yaml.safe_load((folder / bundle.CONFIG).read_text())
+    (folder / bundle.CONFIG).write_text(yaml.safe_dump(config | {"_target_": "os.system"}))
+
+
+def _python_object(folder: Path) -> None:
+    (folder / bundle.CONFIG).write_text("!!python/object/apply:os.system ['true']\n")
+
+
+def _missing_tensor(folder: Path) -> None:
+    tensors = load_file(folder / bundle.WEIGHTS)
+    del tensors["vae.stem.weight"]
+    save_file(tensors, folder / bundle.WEIGHTS)
+
+
+def _other_shape(folder: Path) -> None:
+    tensors = load_file(folder / bundle.WEIGHTS)
+    tensors["vae.stem.weight"] = tensors["vae.stem.weight"][:4].clone()
+    save_file(tensors, folder / bundle.WEIGHTS)
+
+
+def _stray_tensor(folder: Path) -> None:
+    save_file(
+        {**load_file(folder / bundle.WEIGHTS), "other.x": torch.zeros(1)}, folder / bundle.WEIGHTS
+    )
+
+
+def _not_weights(folder: Path) -> None:
+    (folder / bundle.WEIGHTS).write_bytes(b"\x80\x04pickle")
+
+
+def _not_a_number(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    calibration["healthy_scores"]["phantom"][0] = float("nan")
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
+def _other_detector(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    calibration["detectors"] = {"other": [0.0]}
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _extra_key,
+        _python_object,
+        _missing_tensor,
+        _other_shape,
+        _stray_tensor,
+        _not_weights,
+        _not_a_number,
+        _other_detector,
+    ],
+)
+def test_refuses_parts_that_do_not_fit_even_with_right_digests(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    _write(tmp_path)
+    damage(tmp_path)
+    _resign(tmp_path)
+    with pytest.raises(BundleError):
+        bundle.load(tmp_path)
+
+
+def test_refuses_too_few_healthy_scores_for_its_promise(tmp_path: Path) -> None:
+    _write(tmp_path, healthy=58)
+    with pytest.raises(NotCalibratedError, match="58 healthy scores; wanted at least 59"):
+        bundle.load(tmp_path)
+
+
+def test_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no bundle"):
+        bundle.load(tmp_path / "nowhere")
