@@ -47,6 +47,9 @@ STATUS: dict[type[MriGuardError], int] = {
 }
 """HTTP status of every error of ours, by its exact class; a test keeps it complete."""
 
+REASON_STATUS = {"disk-low": 507}
+"""HTTP status of an `InputError` by its reason, where its class says too little."""
+
 OPERATOR_STATUS = 500
 """From here on the operator must act: the sender is told no detail, the log has it."""
 
@@ -93,16 +96,18 @@ def problem(
 
 def status_of(error: MriGuardError) -> int:
     """HTTP status of an error of ours."""
+    if isinstance(error, InputError) and error.reason in REASON_STATUS:
+        return REASON_STATUS[error.reason]
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 async def _ours(_request: Request, error: MriGuardError) -> JSONResponse:
     status = status_of(error)
+    if isinstance(error, InputError):
+        return problem(status, error.detail, reason=error.reason)
     if status >= OPERATOR_STATUS:
         logger.error("http.request.failed", error=type(error).__name__, detail=str(error))
         return problem(status)
-    if isinstance(error, InputError):
-        return problem(status, error.detail, reason=error.reason)
     return problem(status, str(error))
 
 

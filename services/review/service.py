@@ -253,8 +253,10 @@ class Desk:
 
 
 def _holder(case: Case, now: datetime) -> int | None:
-    live = case.claimed_until is not None and case.claimed_until > now
-    return case.claimed_by_id if live else None
+    """Who holds the case now. A case that was canceled under its reader is held by nobody."""
+    if case.state is not WorkState.IN_PROGRESS or case.claimed_until is None:
+        return None
+    return case.claimed_by_id if case.claimed_until > now else None
 
 
 def _same(earlier: ReviewEvent, case: Case, body: DecideBody) -> bool:

@@ -44,7 +44,11 @@ def answer(error: Exception) -> tuple[int, dict[str, Any], Any]:
 
 
 def test_maps_every_error_of_the_tree() -> None:
-    ours = {kind for kind in subclasses(MriGuardError) if kind.__module__ == "mri_guard.errors"}
+    ours = {
+        kind
+        for kind in subclasses(MriGuardError)
+        if kind.__module__.partition(".")[0] in ("mri_guard", "services", "bundles")
+    }
     assert ours == set(errors.STATUS)
 
 
@@ -88,6 +92,8 @@ def test_tells_the_sender_a_stable_reason() -> None:
         },
     )
     assert answer(LimitError("too-large", "x"))[0] == 413
+    code, body, _ = answer(LimitError("disk-low", "1 MB free; wanted 1024 MB"))
+    assert (code, body["reason"], body["status"]) == (507, "disk-low", 507)
 
 
 @pytest.mark.parametrize("error", [BundleError("/etc/secret"), SettingsError("/etc/secret")])

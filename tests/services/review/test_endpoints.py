@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from mri_guard.records import Examination, Outcome, Priority
 from services.audit import chain
+from services.db.models import Case, WorkState
 from tests.services.conftest import TurnedClock
 from tests.services.making import Api
 
@@ -254,6 +255,17 @@ def test_lets_nobody_claim_a_released_scan_or_a_decided_case(api: Api) -> None:
         response = api.post(f"/cases/{case}/claim", "radiologist-2")
         assert response.status_code == 409
         assert "COMPLETED" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("act", ["claim", "release", "decide"])
+def test_lets_nobody_act_on_a_case_that_was_canceled_under_them(api: Api, act: str) -> None:
+    case = api.case()
+    claim(api, case)
+    with api.context.database.transaction() as session:  # as when a later revision replaces it
+        session.get_one(Case, str(case)).state = WorkState.CANCELED
+    response = decide(api, case) if act == "decide" else api.post(f"/cases/{case}/{act}")
+    assert response.status_code == 409
+    assert api.get(f"/cases/{case}").json()["state"] == "CANCELED"
 
 
 def test_lets_one_of_many_readers_win_a_case(api: Api) -> None:
