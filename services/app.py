@@ -25,6 +25,8 @@ HEADERS = {
 }
 """On every response that does not set its own: results of patients stay in no cache."""
 
+TOO_LARGE = errors.problem(413)
+
 
 def create_app(context: Context) -> FastAPI:
     """The API over an opened deployment."""
@@ -62,7 +64,6 @@ class _Edge:
             await self.app(scope, receive, send)
             return
         start = time.perf_counter()
-        too_large = errors.problem(413)
         replace = False
 
         async def send_on(message: Message) -> None:
@@ -70,9 +71,11 @@ class _Edge:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 # The limiter of bodies answers in plain text, past the exception handlers.
-                replace = message["status"] == 413 and "problem" not in headers["content-type"]
+                replace = message["status"] == 413 and "problem" not in headers.get(
+                    "content-type", ""
+                )
                 if replace:
-                    message["headers"] = list(too_large.raw_headers)
+                    message["headers"] = list(TOO_LARGE.raw_headers)
                     headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -84,7 +87,7 @@ class _Edge:
                     milliseconds=round((time.perf_counter() - start) * 1000, 1),
                 )
             elif replace:
-                message["body"] = too_large.body
+                message["body"] = TOO_LARGE.body
             await send(message)
 
         await self.app(scope, receive, send_on)
