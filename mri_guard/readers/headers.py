@@ -16,8 +16,8 @@ PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 """Float, Double Float and Pixel Data (7FE0,0008), (7FE0,0009), (7FE0,0010)."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
-MAX_HEADER_BYTES = 64 * 2**20
-MAX_HEADER_READS = 1_000_000
+MAX_HEADER_BYTES = 32 * 2**20
+MAX_HEADER_READS = 400_000
 
 
 def read_header(path: Path) -> InstanceHeader:

@@ -13,9 +13,15 @@ from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from typing import Any
 
-from pydicom import Dataset, config
+from pydicom import DataElement, Dataset, config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
+
+MAX_VALUE_BYTES = 16_384
+MAX_ITEMS = 100_000
+"""In one sequence and all below it; an Enhanced MR of 2000 frames has about 30 a frame."""
 
 _GLOBALS = threading.RLock()
 _LOGGER = logging.getLogger("pydicom")
@@ -35,14 +41,24 @@ def quietly() -> Iterator[None]:
 
 
 def value(dataset: Dataset | None, keyword: str) -> Any:
-    """The decoded value of an attribute; None when it is absent, empty or cannot be decoded."""
+    """The decoded value of an attribute; None when absent, empty, broken or absurdly long."""
     if dataset is None:
         return None
     with quietly():
         try:
-            return dataset.get(keyword)
+            return None if _absurd(dataset.get_item(keyword)) else dataset.get(keyword)
         except Exception:  # noqa: BLE001 - pydicom raises whatever its converters do
             return None
+
+
+def _absurd(element: DataElement | RawDataElement | None) -> bool:
+    """Whether decoding the bytes would take minutes or gigabytes, as 50 MB of empty items do."""
+    if not isinstance(element, RawDataElement) or not element.value:
+        return False
+    if dictionary_VR(element.tag) != "SQ":
+        return len(element.value) > MAX_VALUE_BYTES
+    item = b"\xfe\xff\x00\xe0" if element.is_little_endian else b"\xff\xfe\xe0\x00"
+    return element.value.count(item) > MAX_ITEMS
 
 
 def text(dataset: Dataset | None, keyword: str) -> str:

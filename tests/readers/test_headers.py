@@ -1,9 +1,11 @@
 import hashlib
 import struct
+import time
 import tracemalloc
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,6 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 from mri_guard.errors import LimitError, UnreadableError
 from mri_guard.readers import headers
 from mri_guard.readers.headers import parse_header, read_header
+from mri_guard.readers.values import items, numbers
 from mri_guard.sanitize import HEADER_CHECKS
 from tests.dicom_files import mr_slices, write, write_series
 
@@ -93,6 +96,26 @@ def test_gives_up_on_a_header_of_endless_items(
     assert read_header(path).parse_error == "LimitError"
     with pytest.raises(LimitError):
         parse_header(path)
+
+
+def test_decodes_no_sequence_of_endless_items(tmp_path: Path) -> None:
+    path = write_series(tmp_path)[0]
+    plain = path.read_bytes()
+    body = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 500_000
+    start = struct.pack("<HH2sHI", 0x5200, 0x9230, b"SQ", 0, len(body))
+    path.write_bytes(plain[: 144 + struct.unpack("<I", plain[140:144])[0]] + start + body)
+    header = read_header(path)
+    begun = time.perf_counter()
+    assert items(header.dataset, "PerFrameFunctionalGroupsSequence") == ()
+    assert time.perf_counter() - begun < 1
+
+
+def test_decodes_no_endless_value(tmp_path: Path) -> None:
+    header = read_header(write_series(tmp_path)[0])
+    assert header.dataset is not None
+    raw: Any = header.dataset.get_item("RepetitionTime")
+    header.dataset._dict[raw.tag] = raw._replace(value=b"1\\" * 10_000)
+    assert numbers(header.dataset, "RepetitionTime") == ()
 
 
 @settings(max_examples=150, deadline=None)

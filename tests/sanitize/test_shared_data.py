@@ -1,5 +1,6 @@
 """Where real files end: what scanners and other people's test suites hold, by folder."""
 
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,30 @@ EXPECTED: list[tuple[str, dict[str, int]]] = [
     ("dicom/epi/ge", {"contrast-not-in-bundle": 1}),
     ("dicom/epi/siemens", {"mosaic": 1}),
     ("dicom/odd/highdicom", {"sop-class": 22}),
+    (
+        "dicom/odd/nibabel",
+        {"mosaic": 1, "pixel-data-missing": 1, "contrast-unknown": 1, "sop-class": 1},
+    ),
+    (
+        "dicom/odd/pydicom-data",
+        {
+            "sop-class": 24,
+            "not-dicom": 5,
+            "transfer-syntax": 4,
+            "body-part": 1,
+            "too-few-slices": 1,
+            "frame-count": 1,
+        },
+    ),
+    (
+        "dicom/odd/pylibjpeg-data",
+        {"sop-class": 24, "too-few-slices": 2, "contrast-not-in-bundle": 1, "frame-count": 1},
+    ),
+    (
+        "dicom/odd/pynetdicom",
+        {"sop-class": 1, "contrast-not-in-bundle": 1, "transfer-syntax": 1},
+    ),
+    ("elderly/scans", {"accepted": 24}),
 ]
 
 
@@ -52,3 +77,39 @@ def test_ends_each_series_where_it_belongs(
 ) -> None:
     sources = open_sources(shared_data / where, tmp_path)
     assert Counter(outcome(source, decoder) for source in sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("CTImageStorage.dcm", "CT Image Storage seen; MR or Enhanced MR wanted"),
+        ("seg_image_ct_binary.dcm", "Segmentation Storage seen; MR or Enhanced MR wanted"),
+        (
+            "sr_document_with_multiple_groups.dcm",
+            "Comprehensive 3D SR Storage seen; MR or Enhanced MR wanted",
+        ),
+        ("rtdose.dcm", "RT Dose Storage seen; MR or Enhanced MR wanted"),
+        ("SCImageStorage_Deflated.dcm", "Deflated Explicit VR Little Endian is not on the list"),
+        ("MRImageStorage_ExplicitVRBigEndian.dcm", "seen T2, the bundle knows FLAIR, T1"),
+    ],
+)
+def test_names_what_it_saw(shared_data: Path, tmp_path: Path, name: str, detail: str) -> None:
+    path = next((shared_data / "dicom" / "odd").rglob(name))
+    (source,) = open_sources(path, tmp_path)
+    assert SANITIZER.check_headers(source)[0][-1].detail == detail
+
+
+def test_reads_a_zip_and_its_folder_alike(
+    shared_data: Path, tmp_path: Path, decoder: Decoder
+) -> None:
+    archive = shared_data / "dicom" / "series_t1.zip"
+    with zipfile.ZipFile(archive) as zipped:
+        zipped.extractall(tmp_path / "folder")
+    (tmp_path / "work").mkdir()
+    (folder,) = open_sources(tmp_path / "folder", tmp_path / "work")
+    (unzipped,) = open_sources(archive, tmp_path / "work")
+    assert len(folder.files) == len(unzipped.files) == 384
+    assert SANITIZER.check_headers(folder)[1] == SANITIZER.check_headers(unzipped)[1]
+    seen = decoder(unzipped)
+    assert seen.voxels.shape == (274, 384, 384)
+    assert seen.header.contrast is Contrast.T1
