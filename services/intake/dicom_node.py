@@ -1,0 +1,141 @@
+"""The DICOM node: C-ECHO, and C-STORE that says success only for what is on disk and registered."""
+
+import socket
+from typing import Any
+
+import structlog
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.dsutils import encode_file_meta
+from pynetdicom.sop_class import Verification
+
+from mri_guard.errors import LimitError
+from mri_guard.readers.transfer_syntaxes import ALLOWED
+from services.context import Context
+from services.intake import service
+from services.intake.spool import MEGABYTE, Spool
+
+logger = structlog.get_logger(__name__)
+
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+CANNOT_UNDERSTAND = 0xC000
+"""Status codes of C-STORE, PS3.4 table B.2-1."""
+
+MAX_PDU_BYTES = 2**17
+"""What we ask for in the negotiation. pynetdicom's 16 KiB costs a third of the rate."""
+
+PDU_SLACK_BYTES = 2**16
+
+
+class DicomNode:
+    """A Storage SCP on the deployment's port.
+
+    It takes every storage SOP class, so that what is no brain MR ends in a quarantine with a
+    reason rather than nowhere, in the transfer syntaxes that the readers decode.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._spool = Spool.under(context.settings)
+        self._ae = AE(ae_title=context.settings.ae_title)
+        self._ae.maximum_pdu_size = MAX_PDU_BYTES
+        self._ae.require_calling_aet = list(context.settings.allowed_ae_titles)
+        self._ae.add_supported_context(Verification)
+        for storage in AllStoragePresentationContexts:
+            self._ae.add_supported_context(storage.abstract_syntax, sorted(ALLOWED))
+        self._server: Any = None
+
+    def start(self) -> int:
+        """The port; from here on associations are accepted, on threads of their own.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        settings = self._context.settings
+        handlers = [
+            (evt.EVT_C_ECHO, lambda _event: SUCCESS),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_CONN_OPEN, self._bound),
+            (evt.EVT_CONN_CLOSE, let_go),
+            (evt.EVT_DATA_RECV, _acknowledge_at_once),
+            (evt.EVT_DATA_SENT, _acknowledge_at_once),
+            (evt.EVT_REJECTED, lambda _event: logger.warning("intake.association.rejected")),
+        ]
+        self._server = self._ae.start_server(
+            (settings.dicom_host, settings.dicom_port), block=False, evt_handlers=handlers
+        )
+        port: int = self._server.server_address[1]
+        logger.info("intake.node.started", port=port)
+        return port
+
+    def stop(self) -> None:
+        """Aborts what is under way: an instance that was not acknowledged will be sent again."""
+        self._ae.shutdown()
+
+    def _store(self, event: Any) -> int:
+        sender = str(event.assoc.requestor.ae_title).strip()
+        try:
+            service.take(self._context, self._spool, _part10(event), sender=sender)
+        except LimitError as error:
+            logger.warning("intake.instance.refused", reason=error.reason, detail=error.detail)
+            return OUT_OF_RESOURCES
+        except Exception as error:
+            logger.error("intake.instance.failed", exc_info=error)
+            return CANNOT_UNDERSTAND
+        return SUCCESS
+
+    def _bound(self, event: Any) -> None:
+        """Keeps a peer from filling our memory, which pynetdicom lets it.
+
+        Nothing there holds a peer to the length of PDU that was negotiated or bounds a message,
+        and a C-STORE is assembled in memory before we are asked. Up to twice the largest instance
+        is received and refused in words; beyond that the connection is closed.
+        """
+        most = 2 * self._context.settings.max_instance_mb * MEGABYTE
+        assoc = event.assoc
+        transport = assoc.dul.socket
+        connection = transport.socket
+
+        def receive(wanted: int) -> bytearray:
+            message = assoc.dimse.message
+            held = message.data_set.tell() if message and message.data_set else 0
+            if wanted > MAX_PDU_BYTES + PDU_SLACK_BYTES or held + wanted > most:
+                logger.warning("intake.association.cut", reason="message-too-large")
+                raise ConnectionError("message too large")
+            return _receive(connection, wanted)
+
+        transport.recv = receive
+
+
+def let_go(event: Any) -> None:
+    """Closes the socket of a peer that has gone, which pynetdicom leaves to the garbage."""
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.close()
+
+
+def _part10(event: Any) -> tuple[bytes, ...]:
+    """The dataset as the peer encoded it, behind a preamble and file meta (PS3.10 section 7.1)."""
+    meta = encode_file_meta(event.file_meta)
+    return (bytes(128), b"DICM", meta, event.request.DataSet.getbuffer())
+
+
+def _receive(connection: socket.socket, wanted: int) -> bytearray:
+    """So many bytes, or fewer when the peer has closed."""
+    received = bytearray(wanted)
+    view = memoryview(received)
+    count = 0
+    while count < wanted:
+        more = connection.recv_into(view[count:])
+        if not more:
+            break
+        count += more
+    view.release()
+    return received[:count]
+
+
+def _acknowledge_at_once(event: Any) -> None:
+    """Linux forgets TCP_QUICKACK; without it Nagle's sender waits 40 ms for each instance."""
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
