@@ -13,6 +13,7 @@ from services.api_docs import router as docs
 from services.audit.endpoints import router as audit
 from services.context import Context
 from services.identity.endpoints import router as identity
+from services.intake.endpoints import router as intake
 from services.review.endpoints import router as review
 
 logger = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     errors.install(app)
-    for router in (review, audit, identity, health.router, metrics.router, docs):
+    for router in (intake, review, audit, identity, health.router, metrics.router, docs):
         app.include_router(router)
     return app
 

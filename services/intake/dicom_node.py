@@ -76,8 +76,7 @@ class DicomNode:
         sender = str(event.assoc.requestor.ae_title).strip()
         try:
             service.take(self._context, self._spool, _part10(event), sender=sender)
-        except LimitError as error:
-            logger.warning("intake.instance.refused", reason=error.reason, detail=error.detail)
+        except LimitError:
             return OUT_OF_RESOURCES
         except Exception as error:
             logger.error("intake.instance.failed", exc_info=error)

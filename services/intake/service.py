@@ -17,8 +17,10 @@ from pydicom import Dataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from mri_guard.errors import LimitError
 from mri_guard.readers.values import quietly
 from mri_guard.readers.values import text as text_of
 from services import clock
@@ -77,7 +79,11 @@ def take(context: Context, spool: Spool, chunks: Iterable[bytes], *, sender: str
         OSError: the disk failed.
         SQLAlchemyError: the database failed; `recover` will find the file in the spool.
     """
-    spooled = spool.store(chunks)
+    try:
+        spooled = spool.store(chunks)
+    except LimitError as error:
+        _refuse(context, error)
+        raise
     with context.database.transaction() as session:
         return register(context, session, spooled, sender=sender)
 
@@ -167,7 +173,7 @@ def recover(context: Context) -> int:
 def names_of(context: Context, spooled: Spooled) -> Names:
     """Keyed digests of the file's UIDs; of its SHA-256 in place of those it does not tell."""
     with Spool(context.settings.home).path(spooled.sha256).open("rb") as file:
-        header = _header(file.read(NAMING_BYTES))
+        header = header_of(file.read(NAMING_BYTES))
     return Names(
         *(
             digest(context.secrets.identifier_key, text_of(header, keyword) or spooled.sha256)
@@ -192,7 +198,9 @@ class _Start(io.BytesIO):
         return super().read(size)
 
 
-def _header(start: bytes) -> Dataset | None:
+def header_of(start: bytes) -> Dataset | None:
+    """Attributes up to the series' UID, from a file's first bytes; None if they do not parse."""
+
     def beyond_names(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         return bool(tag > LAST_NAME)
 
@@ -210,6 +218,23 @@ def _lock(session: Session, series_digest: str) -> None:
             text("SELECT pg_advisory_xact_lock(:kind, :series)"),
             {"kind": _SERIES_LOCK, "series": int(series_digest[:8], 16) - 2**31},
         )
+
+
+def _refuse(context: Context, refusal: LimitError) -> None:
+    """Leaves word of a refusal; on a full disk that may fail, which changes nothing."""
+    logger.warning("intake.instance.refused", reason=refusal.reason, detail=refusal.detail)
+    try:
+        with context.database.transaction() as session:
+            chain.append(
+                session,
+                context.secrets.audit_key,
+                event="intake.instance.refused",
+                actor=ACTOR,
+                subject="spool",
+                payload={"reason": refusal.reason},
+            )
+    except SQLAlchemyError as error:
+        logger.error("intake.audit.failed", exc_info=error)
 
 
 def _record(

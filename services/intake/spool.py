@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,10 +95,21 @@ class Spool:
         for folder in sorted(self._instances.glob("??")):
             yield from sorted(file.stem for file in folder.glob("*.dcm"))
 
+    @contextmanager
+    def workshop(self) -> Iterator[Path]:
+        """A folder for an upload that is still to be taken apart; removed at the end."""
+        self._make_folders()
+        self._check_room()
+        with tempfile.TemporaryDirectory(prefix="upload-", dir=self._incoming) as folder:
+            yield Path(folder)
+
     def clear_incoming(self) -> None:
-        """Removes what a crash left half-written. Only while nobody stores: at the start."""
-        for part in self._incoming.glob("*.part"):
-            part.unlink(missing_ok=True)
+        """Removes what a crash left half-done. Only while nobody stores: at the start."""
+        for left in self._incoming.glob("*"):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
 
     def _write(self, descriptor: int, chunks: Iterable[bytes]) -> Spooled:
         digest = hashlib.sha256()

@@ -1,20 +1,26 @@
 """A node that listens, and senders of every kind of file."""
 
+import logging as stdlib_logging
 import subprocess
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+import structlog
+from pydicom import Dataset, dcmwrite
+from pydicom.filebase import DicomBytesIO
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 from sqlalchemy import select
 
+from services import logging
 from services.context import Context
 from services.db.models import AuditEntry
 from services.intake.dicom_node import DicomNode, let_go
 from services.settings import Settings
+from tests.dicom_files import mr_slices
 from tests.peers import peer
 
 CLOSING = [(evt.EVT_CONN_CLOSE, let_go)]
@@ -88,6 +94,33 @@ def listening() -> Iterator[Callable[[Context], Modality]]:
     yield listen
     for node in nodes:
         node.stop()
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """The dataset as a file."""
+    buffer = DicomBytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def pair() -> tuple[bytes, bytes]:
+    """Two files of one series."""
+    first, second = mr_slices()[:2]
+    return encoded(first), encoded(second)
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What the services log, as in a deployment."""
+    root = stdlib_logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = StringIO()
+    logging.configure(stream)
+    yield stream
+    root.handlers, root.level = handlers, level
+    stdlib_logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 def events(context: Context) -> list[str]:

@@ -20,7 +20,6 @@ from pydicom.uid import (
 from pynetdicom.dsutils import encode
 from sqlalchemy import select
 
-from services import logging
 from services.context import Context
 from services.db.models import Instance, Series, SeriesState
 from services.intake import service
@@ -140,6 +139,7 @@ def test_says_out_of_resources_when_the_disk_is_low(
     assert modality.send(mr_slices()[0]) == [0xA700]
     assert spooled(context) == []
     assert rows(context) == {}
+    assert events(context) == ["intake.instance.refused"]
     monkeypatch.undo()
     assert modality.send(mr_slices()[0]) == [0]
 
@@ -183,7 +183,7 @@ def test_survives_garbage_on_its_port(opened: Opened, listening: Listening) -> N
 
 
 def test_says_failure_when_the_database_does_and_loses_nothing(
-    opened: Opened, listening: Listening, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, listening: Listening, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     context = opened()
     modality = listening(context)
@@ -195,6 +195,7 @@ def test_says_failure_when_the_database_does_and_loses_nothing(
         patch.setattr(service, "register", fail)
         assert modality.send(mr_slices()[0]) == [0xC000]
     assert rows(context) == {}
+    assert "intake.instance.failed" in log.getvalue()
     assert modality.send(mr_slices()[0]) == [0]
     assert len(rows(context)) == 1
 
@@ -237,13 +238,11 @@ def test_takes_compressed_syntaxes_and_never_deflated(opened: Opened, listening:
     proposed.abort()
 
 
-def test_logs_no_identifier(opened: Opened, listening: Listening) -> None:
-    stream = StringIO()
-    logging.configure(stream)
+def test_logs_no_identifier(opened: Opened, listening: Listening, log: StringIO) -> None:
     context = opened(max_instance_mb=1)
     dataset = mr_slices()[0]
     dataset.PixelData = bytes(2**20 + 2)
     listening(context).send(dataset, mr_slices()[1])
-    assert "intake.instance.refused" in stream.getvalue()
+    assert "intake.instance.refused" in log.getvalue()
     for value in (dataset.SOPInstanceUID, dataset.PatientName, dataset.PatientID):
-        assert str(value) not in stream.getvalue()
+        assert str(value) not in log.getvalue()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset, dcmread, dcmwrite
+from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from sqlalchemy import func, select
@@ -20,15 +20,9 @@ from services.intake.spool import Spool
 from services.settings import Settings
 from tests.dicom_files import mr_slices
 from tests.services.conftest import TurnedClock
-from tests.services.intake.conftest import events
+from tests.services.intake.conftest import encoded, events
 
 Take = Callable[[bytes], Registered]
-
-
-def encoded(dataset: Dataset) -> bytes:
-    buffer = DicomBytesIO()
-    dcmwrite(buffer, dataset, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
