@@ -2,14 +2,16 @@
 
 import sys
 
-from services import logging, worker
+from services import logging
 from services.serve import serve
 from services.settings import Settings
-from tests.services import doubles
 
 
 def examine(settings: Settings, parent: int) -> None:
     """One worker without a model."""
+    from services import worker  # noqa: PLC0415 - torch is for the worker; the server does without
+    from tests.services import doubles  # noqa: PLC0415
+
     worker.main(settings, doubles.load, parent)
 
 

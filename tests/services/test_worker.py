@@ -17,7 +17,7 @@ from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
 from mri_guard.ports import Decoder
 from mri_guard.records import Examination, Scan, Source
-from services import logging, worker
+from services import worker
 from services.audit import chain
 from services.context import Context
 from services.db.models import AuditEntry, Case, Job, WorkState
