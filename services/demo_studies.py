@@ -1,0 +1,116 @@
+"""Four synthetic studies for the demonstration: healthy, lesioned, perturbed, malformed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+
+from mri_guard.anomaly import VaeScorer
+from mri_guard.anomaly.scorer import slice_gap_mm, tensors, volume
+from mri_guard.attacks import Pgd
+from mri_guard.determinism import generator
+from mri_guard.errors import BundleError
+from mri_guard.journey import Kit
+from mri_guard.phantom import Lesion, LesionKind, Phantom, draw_parameters, render
+from mri_guard.phantom import write_dicom_series as write
+from mri_guard.preprocess import to_scan_grid
+from mri_guard.records import Contrast, Outcome, Scan, ScanHeader
+
+CONTRAST = Contrast.FLAIR
+LARGEST = 4095
+"""Value of 12 bits."""
+
+ATTACK = Pgd("evade", epsilon=0.1, steps=10)
+"""Strong for an attack, so that it outlasts resampling and rounding to 12 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study to send.
+
+    Attributes:
+        name: what it is.
+        expected: where it should end.
+        instances: DICOM datasets in the order they are sent.
+    """
+
+    name: str
+    expected: Outcome
+    instances: tuple[Dataset, ...]
+
+
+def make_studies(kit: Kit, folder: Path, seed: int) -> list[Study]:
+    """The four studies; the same seed and bundle give the same ones.
+
+    Args:
+        kit: whose score the perturbation attacks.
+        folder: the series are written below it.
+        seed: root seed.
+
+    Raises:
+        BundleError: the kit's score has no gradient to attack.
+    """
+    made = []
+    for name, expected in (
+        ("healthy", Outcome.RELEASE),
+        ("lesioned", Outcome.REVIEW),
+        ("perturbed", Outcome.QUARANTINE),
+        ("malformed", Outcome.QUARANTINE),
+    ):
+        head = rendered(seed, name, lesioned=name in ("lesioned", "perturbed"))
+        voxels = perturb(head, kit, seed) if name == "perturbed" else head.voxels
+        paths = write(voxels, head.affine, folder / name, CONTRAST, f"demo {seed} {name}")
+        instances = tuple(dcmread(path) for path in paths)
+        if name == "malformed":
+            middle = instances[len(instances) // 2]
+            middle.PixelData = middle.PixelData[: len(middle.PixelData) // 2]
+        made.append(Study(name, expected, instances))
+    return made
+
+
+def perturb(head: Phantom, kit: Kit, seed: int) -> NDArray[np.float32]:
+    """The head's voxels, (x, y, z), 0..4095, changed a little so that its lesion goes unnoticed.
+
+    The attack knows the model. It works on the model's grid; the scanner's voxels get its change
+    by interpolation, so that a part of it is lost.
+
+    Raises:
+        BundleError: the kit's score has no gradient to attack.
+    """
+    scorer = kit.scorer
+    if not isinstance(scorer, VaeScorer):
+        raise BundleError("the bundle's score has no gradient; the demonstration attacks it")
+    spacing = np.linalg.norm(head.affine[:3, :3], axis=0)
+    header = ScanHeader(
+        contrast=CONTRAST, slice_count=head.voxels.shape[2], spacing_mm=tuple(spacing)
+    )
+    scan = Scan(head.voxels.astype(np.float32), head.affine, header)
+    seen = kit.preprocess(scan)
+    image, brain = tensors(seen, "cpu")
+    gap_mm = slice_gap_mm(seen)
+    found = ATTACK(
+        image,
+        brain,
+        lambda changed: scorer.score_tensor(changed, brain, gap_mm),
+        generator(seed, "demo", "attack"),
+    )
+    change = to_scan_grid(volume(found.image - image), seen.affine, scan)
+    return np.clip(
+        scan.voxels + change * (seen.intensity_high - seen.intensity_low), 0, LARGEST
+    ).astype(np.float32)
+
+
+def rendered(seed: int, name: str, *, lesioned: bool) -> Phantom:
+    """The head of one study; the same seed and name give the same one."""
+    rng = generator(seed, "demo", name)
+    parameters = draw_parameters(rng, CONTRAST)
+    lesion = Lesion(
+        kind=LesionKind.BRIGHT,
+        radius_mm=16,
+        strength=0.7,
+        irregularity=0.3,
+        seed=int(rng.integers(2**31)),
+    )
+    return render(parameters.model_copy(update={"lesions": (lesion,) if lesioned else ()}))

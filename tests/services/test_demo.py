@@ -1,0 +1,88 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
+
+import bundles
+from mri_guard.anomaly import HealthyStatistics, ModelConfig, Vae, VaeConfig, VaeScorer
+from mri_guard.anomaly.residual import GRID
+from mri_guard.errors import BundleError
+from mri_guard.journey import Kit
+from mri_guard.preprocess import Preprocess
+from mri_guard.records import Outcome, Scan, ScanHeader
+from services.demo import demo
+from services.demo_studies import CONTRAST, make_studies, perturb, rendered
+from tests.services import doubles
+
+UNTRAINED = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
+
+
+def inner_head(
+    image: NDArray[np.float32], head: NDArray[np.bool_], gap_mm: float
+) -> NDArray[np.bool_]:
+    """Stands for a brain: what lies deeper than the skull."""
+    return np.stack(
+        [binary_erosion(head[..., z], iterations=9) for z in range(head.shape[2])], axis=2
+    )
+
+
+@pytest.fixture(scope="module")
+def kit() -> Kit:
+    """A kit whose model has learnt nothing, but has a gradient."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Vae(UNTRAINED.model).eval().requires_grad_(False)
+    statistics = HealthyStatistics(torch.zeros(GRID), torch.ones(GRID))
+    return replace(
+        doubles.load(Path()),
+        preprocess=Preprocess(inner_head),
+        scorer=VaeScorer(model, statistics, UNTRAINED),
+    )
+
+
+def test_makes_a_study_whose_header_promises_more_pixels_than_it_has(
+    kit: Kit, tmp_path: Path
+) -> None:
+    made = {study.name: study for study in make_studies(kit, tmp_path, 1)}
+
+    assert {name: study.expected for name, study in made.items()} == {
+        "healthy": Outcome.RELEASE,
+        "lesioned": Outcome.REVIEW,
+        "perturbed": Outcome.QUARANTINE,
+        "malformed": Outcome.QUARANTINE,
+    }
+    assert len({study.instances[0].StudyInstanceUID for study in made.values()}) == 4
+    for name, study in made.items():
+        short = [item for item in study.instances if len(item.PixelData) < 2 * item.Rows**2]
+        assert bool(short) == (name == "malformed")
+
+
+def test_perturbs_little_and_lowers_the_score(kit: Kit) -> None:
+    head = rendered(1, "perturbed", lesioned=True)
+    scores, ranges = [], []
+    perturbed = perturb(head, kit, 1)
+    for voxels in (head.voxels, np.rint(perturbed)):
+        header = ScanHeader(contrast=CONTRAST, slice_count=24, spacing_mm=(1.0, 1.0, 6.0))
+        seen = kit.preprocess(Scan(voxels.astype(np.float32), head.affine, header))
+        scores.append(kit.scorer(seen).score)
+        ranges.append(seen.intensity_high - seen.intensity_low)
+
+    assert scores[1] < scores[0]
+    assert 0 < np.abs(perturbed - head.voxels).max() < 0.11 * ranges[0]
+
+
+def test_refuses_to_attack_a_score_without_a_gradient() -> None:
+    with pytest.raises(BundleError, match="gradient"):
+        perturb(rendered(1, "perturbed", lesioned=True), doubles.load(Path()), 1)
+
+
+@pytest.mark.slow
+def test_ends_well_with_the_shipped_bundle() -> None:
+    if not bundles.DEFAULT.is_dir():
+        pytest.skip("no shipped bundle")
+
+    assert demo() == 0
