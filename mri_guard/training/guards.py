@@ -27,12 +27,15 @@ class Fitness(Record):
 
     Attributes:
         held_out_ap: pixel average precision on held-out synthetic families.
+        undone: share of the lesions' change that is in the residual: 0 for the identity, 1 for a
+            restoration that gives back what was there before.
         active: active channels of each level, finest first.
         channels: channels of each level.
         nats_per_pixel: rate of each level, nats a brain pixel.
     """
 
     held_out_ap: float
+    undone: float
     active: tuple[int, ...]
     channels: tuple[int, ...]
     nats_per_pixel: tuple[float, ...]
@@ -42,11 +45,15 @@ def measure(model: Vae, batches: Sequence[Batch]) -> Fitness:
     """Fitness on held-out synthetic lesions; the model is left in evaluation mode."""
     model.eval()
     scores, means, nats, pixels = [], [], [], 0.0
+    shared, changed = 0.0, 0.0
     with torch.inference_mode():
         for batch in batches:
             restored, posteriors = model(batch.window, batch.position)
             centre = batch.window.shape[1] // 2
             residual = batch.window[:, centre] - restored[:, 0]
+            change = batch.window[:, centre] - batch.target[:, 0]
+            shared += float((residual * change).sum())
+            changed += float(change.square().sum())
             scores.append(_smoothed(residual, batch).abs())
             means.append([mean.transpose(0, 1).flatten(1) for mean, _ in posteriors])
             nats.append(torch.stack([level.sum() for level in rates(posteriors)]))
@@ -54,6 +61,7 @@ def measure(model: Vae, batches: Sequence[Batch]) -> Fitness:
     levels = [torch.cat(parts, 1) for parts in zip(*means, strict=True)]
     return Fitness(
         held_out_ap=_precision(scores, batches),
+        undone=shared / max(changed, 1e-12),
         active=tuple(int((level.var(1) > ACTIVE_VARIANCE).sum()) for level in levels),
         channels=tuple(len(level) for level in levels),
         nats_per_pixel=tuple((torch.stack(nats).sum(0) / pixels).tolist()),
@@ -83,13 +91,16 @@ def atlas_ap(groups: Groups, batches: Sequence[Batch]) -> float:
     return _precision(scores, batches)
 
 
-def refuse_unfit(fitness: Fitness, trivial_ap: float, smallest_nats: float) -> None:
+def refuse_unfit(
+    fitness: Fitness, trivial_ap: float, smallest_nats: float, smallest_undone: float
+) -> None:
     """Raises where a model must not be shipped.
 
     Args:
         fitness: of the model.
         trivial_ap: average precision that needs no model.
         smallest_nats: rate below which the latents are taken to say nothing, nats a brain pixel.
+        smallest_undone: share of the lesions' change below which they are taken to be copied.
 
     Raises:
         UnfitModelError: posterior collapse, or the identity.
@@ -100,10 +111,11 @@ def refuse_unfit(fitness: Fitness, trivial_ap: float, smallest_nats: float) -> N
             f"posterior collapse: {total:.4f} nats a brain pixel, {smallest_nats:g} wanted; "
             f"active channels {fitness.active} of {fitness.channels}"
         )
-    if not fitness.held_out_ap > trivial_ap:
+    if not (fitness.undone >= smallest_undone and fitness.held_out_ap > trivial_ap):
         raise UnfitModelError(
-            f"the lesions are restored too: average precision {fitness.held_out_ap:.3f} on "
-            f"held-out synthetic lesions, more than the atlas's {trivial_ap:.3f} wanted"
+            f"lesions are copied: {fitness.undone:.2f} of their change undone, {smallest_undone:g} "
+            f"wanted; average precision {fitness.held_out_ap:.3f} on held-out synthetic lesions, "
+            f"more than the atlas's {trivial_ap:.3f} wanted"
         )
 
 

@@ -66,6 +66,8 @@ class TrainConfig(Record):
         check_every: steps between checks on held-out families.
         held_out_windows: of each check.
         smallest_nats: a model of lower rate is refused as collapsed, nats a brain pixel.
+        smallest_undone: a model that undoes a smaller share of the held-out lesions' change is
+            refused as a copy.
     """
 
     vae: VaeConfig = VaeConfig()
@@ -86,6 +88,7 @@ class TrainConfig(Record):
     check_every: int = Field(default=200, ge=1)
     held_out_windows: int = Field(default=96, ge=1)
     smallest_nats: float = Field(default=0.005, ge=0)
+    smallest_undone: float = Field(default=0.25, ge=0, le=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,7 +213,7 @@ def fit(
         model.load_state_dict(progress.best)
         fitness = measure(model, held_out)
         trivial = atlas_ap(learn, held_out)
-        refuse_unfit(fitness, trivial, config.smallest_nats)
+        refuse_unfit(fitness, trivial, config.smallest_nats, config.smallest_undone)
 
         # 5. What healthy brains leave over that it has never seen.
         statistics = healthy_statistics(model, config.vae, hold_out)
@@ -356,7 +359,13 @@ def _check(
     fitness = measure(model, held_out)
     rates_by_level = {f"nats_{i}": value for i, value in enumerate(fitness.nats_per_pixel)}
     progress.history.append(
-        {"step": progress.step, "held_out_ap": fitness.held_out_ap, **figures, **rates_by_level}
+        {
+            "step": progress.step,
+            "held_out_ap": fitness.held_out_ap,
+            "undone": fitness.undone,
+            **figures,
+            **rates_by_level,
+        }
     )
     if fitness.held_out_ap > progress.best_ap:
         progress.best_step, progress.best_ap = progress.step, fitness.held_out_ap

@@ -1,0 +1,122 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mri_guard.anomaly import ModelConfig, Vae, rates
+from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, rate
+
+TINY = ModelConfig(channels=(8, 16), latents=(2, 4), groups=4)
+
+
+def tiny(config: ModelConfig = TINY) -> Vae:
+    torch.manual_seed(0)
+    return Vae(config).eval()
+
+
+def inputs(batch: int = 2, side: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    return (
+        torch.randn(batch, 3, side, side, generator=draw),
+        torch.randn(batch, 3, side, side, generator=draw),
+    )
+
+
+def test_takes_the_latents_mean_when_it_scores_and_draws_them_when_it_learns() -> None:
+    model, (window, position) = tiny(), inputs()
+    with torch.no_grad():
+        assert torch.equal(model(window, position)[0], model(window, position)[0])
+        model.train()
+        one = model(window, position, torch.Generator().manual_seed(1))[0]
+        again = model(window, position, torch.Generator().manual_seed(1))[0]
+        other = model(window, position, torch.Generator().manual_seed(2))[0]
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_treats_the_images_of_a_batch_apart() -> None:
+    model, (window, position) = tiny(), inputs()
+    with torch.no_grad():
+        together = model(window, position)[0]
+        alone = torch.cat([model(window[i : i + 1], position[i : i + 1])[0] for i in range(2)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_lets_nothing_of_the_image_past_its_latents() -> None:
+    """With every posterior mean at zero, all images are restored alike."""
+    model, (window, position) = tiny(), inputs()
+    with torch.no_grad():
+        for layer in model.posterior:
+            for parameter in layer.parameters():
+                parameter.zero_()
+        restored, posteriors = model(window, position)
+        other, _ = model(window + 1.0, position)
+    assert torch.equal(restored, other)
+    assert all(float(level.abs().max()) == 0 for level in rates(posteriors))
+
+
+@given(mean=st.floats(-3, 3), log_variance=st.floats(-6, 3))
+def test_gives_the_rate_of_a_gaussian(mean: float, log_variance: float) -> None:
+    normal = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(
+        normal(torch.tensor(mean), torch.tensor(log_variance).mul(0.5).exp()), normal(0.0, 1.0)
+    )
+    (found,) = rates([(torch.tensor([mean]), torch.tensor([log_variance]))])
+    assert float(found) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_transmits_more_when_a_nat_is_cheaper() -> None:
+    def nats_after(beta: float) -> float:
+        model, (window, position) = tiny(), inputs(8)
+        brain = torch.ones(8, 1, 16, 16)
+        optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+        model.train()
+        for step in range(40):
+            draw = torch.Generator().manual_seed(step)
+            restored, posteriors = model(window, position, draw)
+            nats = rate(rates(posteriors), brain.sum(), 0.0)
+            loss = masked_l1(restored, window[:, 1:2], brain) + beta * nats
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        return nats.item()
+
+    assert nats_after(0.001) > 2 * nats_after(0.1) > 0
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 5))
+def test_refuses_levels_that_do_not_agree(extra: int) -> None:
+    with pytest.raises(ValidationError):
+        ModelConfig(channels=(8, 16), latents=(2, 4) + (1,) * (extra + 1), groups=4)
+    with pytest.raises(ValidationError):
+        ModelConfig(channels=(8, 18), latents=(2, 4), groups=4)
+    with pytest.raises(ValidationError):
+        ModelConfig(channels=(8, 16), latents=(2, 0), groups=4)
+
+
+def test_pays_nothing_for_free_nats_and_everything_above() -> None:
+    pixels = torch.tensor(10.0)
+    coarse = torch.full((1, 1, 2, 2), 0.3)
+    fine = torch.full((1, 1, 4, 4), 0.1)
+    assert rate([fine, coarse], pixels, 0.0).item() == pytest.approx((1.6 + 1.2) / 10)
+    assert rate([fine, coarse], pixels, 0.5).item() == pytest.approx((1.6 + 2.0) / 10)
+
+
+def test_finds_no_loss_between_an_image_and_itself() -> None:
+    image = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    weight = torch.ones_like(image)
+    for loss in (masked_l1, gradient_l1, dissimilarity):
+        assert loss(image, image, weight).item() == pytest.approx(0, abs=1e-5)
+        assert loss(image, image.flip(2), weight).item() > 0.01
+
+
+def test_ignores_errors_that_weigh_nothing() -> None:
+    image, weight = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    wrong = image.clone()
+    wrong[..., 0, 0] = 9.0
+    weight[..., 3, 3] = 1.0
+    assert masked_l1(wrong, image, weight).item() == 0
+    weight[..., 0, 0] = 1.0
+    assert masked_l1(wrong, image, weight).item() == pytest.approx(4.5)

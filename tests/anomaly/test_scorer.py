@@ -1,0 +1,125 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mri_guard.anomaly import HealthyStatistics, Vae, VaeScorer, slice_gap_mm, tensors
+from mri_guard.anomaly.residual import GRID
+from mri_guard.anomaly.scorer import slice_scores, top_mean
+from mri_guard.determinism import generator
+from mri_guard.errors import BundleError, SeriesError
+from mri_guard.records import Preprocessed
+from tests.toys import TINY, toy_brain
+
+
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return dict(Vae(TINY.model).state_dict())
+
+
+def healthy() -> dict[str, torch.Tensor]:
+    return HealthyStatistics(torch.zeros(GRID), torch.full(GRID, 0.1)).tensors()
+
+
+@pytest.fixture(scope="module")
+def scorer() -> VaeScorer:
+    return VaeScorer.from_tensors(TINY, state(), healthy())
+
+
+@pytest.fixture(scope="module")
+def toy() -> Preprocessed:
+    return toy_brain(generator(0, "scored"), slices=6)
+
+
+def padded(toy: Preprocessed, before: tuple[int, int, int]) -> Preprocessed:
+    """The toy on a larger grid, somewhere else."""
+    widths = [(n, 5 - n) for n in before]
+
+    def pad(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, widths)
+
+    return replace(toy, image=pad(toy.image), brain=pad(toy.brain), head=pad(toy.head))
+
+
+@pytest.mark.parametrize("before", [(0, 0, 0), (3, 1, 2), (5, 5, 5)])
+def test_scores_a_brain_alike_wherever_it_lies(
+    scorer: VaeScorer, toy: Preprocessed, before: tuple[int, int, int]
+) -> None:
+    there, here = scorer(padded(toy, before)), scorer(toy)
+    assert there.score == pytest.approx(here.score, rel=1e-5)
+    x, y, z = (slice(n, n + length) for n, length in zip(before, toy.image.shape, strict=True))
+    assert np.allclose(there.map[x, y, z], here.map, atol=1e-4)
+
+
+def test_looks_at_nothing_outside_the_brain(scorer: VaeScorer, toy: Preprocessed) -> None:
+    noise = generator(0, "outside").normal(size=toy.image.shape) * ~toy.brain
+    other = replace(toy, image=(toy.image + noise).astype(np.float32))
+    assert scorer(other).score == scorer(toy).score
+    assert not scorer(other).map[~toy.brain].any()
+
+
+def test_counts_too_bright_and_too_dark_alike(scorer: VaeScorer, toy: Preprocessed) -> None:
+    assert (scorer(toy).map >= 0).all()
+
+
+def test_gives_the_score_that_attacks_differentiate(scorer: VaeScorer, toy: Preprocessed) -> None:
+    image, brain = tensors(toy, "cpu")
+    image.requires_grad_()
+    score = scorer.score_tensor(image, brain, slice_gap_mm(toy))
+    (gradient,) = torch.autograd.grad(score, image)
+    assert score.item() == pytest.approx(scorer(toy).score, rel=1e-6)
+    assert torch.isfinite(gradient).all()
+    assert gradient[brain].abs().max() > 0
+    assert not gradient[~brain].any()
+
+
+def test_has_a_gradient_that_predicts_what_a_step_does(
+    scorer: VaeScorer, toy: Preprocessed
+) -> None:
+    image, brain = tensors(toy, "cpu")
+    model = VaeScorer.from_tensors(TINY, state(), healthy())
+    model.model.double()
+    exact = image.double().requires_grad_()
+    gap = slice_gap_mm(toy)
+    (gradient,) = torch.autograd.grad(model.score_tensor(exact, brain, gap), exact)
+    step = 1e-4 * gradient / gradient.norm()
+    with torch.no_grad():
+        rise = model.score_tensor(exact + step, brain, gap) - model.score_tensor(exact, brain, gap)
+    assert rise.item() == pytest.approx(1e-4 * gradient.norm().item(), rel=0.05)
+
+
+def test_means_the_highest_share() -> None:
+    assert top_mean(torch.arange(100.0), 0.02).item() == pytest.approx(98.5)
+    assert top_mean(torch.tensor([3.0]), 0.01).item() == 3.0
+
+
+def test_gives_no_score_to_slices_with_too_little_brain(toy: Preprocessed) -> None:
+    _, brain = tensors(toy, "cpu")
+    brain = brain.clone()
+    brain[0] = False
+    brain[0, 0, 20, 20] = True
+    scores = slice_scores(torch.ones(brain.shape), brain, TINY)
+    assert torch.isnan(scores[0])
+    assert (scores[1:] == 1).all()
+
+
+def test_refuses_a_scan_without_brain(scorer: VaeScorer, toy: Preprocessed) -> None:
+    with pytest.raises(SeriesError, match="no-brain-found"):
+        scorer(replace(toy, brain=np.zeros_like(toy.brain)))
+
+
+@pytest.mark.parametrize("what", ["missing", "further", "shape", "nan"])
+def test_refuses_weights_that_do_not_fit(what: str) -> None:
+    weights = state()
+    key = next(iter(weights))
+    if what == "missing":
+        del weights[key]
+    elif what == "further":
+        weights["another"] = torch.zeros(1)
+    elif what == "shape":
+        weights[key] = weights[key][:-1]
+    else:
+        weights[key] = torch.full_like(weights[key], torch.nan)
+    with pytest.raises(BundleError, match="vae"):
+        VaeScorer.from_tensors(TINY, weights, healthy())

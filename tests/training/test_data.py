@@ -1,0 +1,141 @@
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mri_guard.determinism import generator
+from mri_guard.preprocess import Preprocess
+from mri_guard.readers.manifest import read_manifest
+from mri_guard.training.augmentation import Appearance
+from mri_guard.training.batches import held_out_batches, training_batch
+from mri_guard.training.data import load_subjects, preprocess_digest, subject_of, window_index
+from tests.toys import TINY, toy_brain
+
+TOUCHED = 12
+
+
+@dataclass
+class HeadIsBrain:
+    """Stands in for the brain mask; counts its calls."""
+
+    calls: int = 0
+
+    def __call__(
+        self, image: NDArray[np.float32], head: NDArray[np.bool_], spacing_mm: float
+    ) -> NDArray[np.bool_]:
+        self.calls += 1
+        return head
+
+
+def manifest(folder: Path) -> Path:
+    """One scan of 20 slices with lesion in slice `TOUCHED` alone."""
+    toy = toy_brain(generator(0, "on disk"), slices=20, side=96)
+    voxels = np.where(toy.brain, 100 + 100 * toy.image, 0).astype(np.float32)
+    lesion = np.zeros(voxels.shape, dtype=np.uint8)
+    lesion[40:50, 40:50, TOUCHED] = 1
+    for name, array in (("scan", voxels), ("mask", lesion)):
+        nib.save(nib.Nifti1Image(array, toy.affine), folder / f"{name}.nii.gz")
+    path = folder / "manifest.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["scan", "mask", "subject", "label", "split", "sequence"])
+        writer.writerow(["scan.nii.gz", "mask.nii.gz", "toy", "abnormal", "train", "FLAIR"])
+    return path
+
+
+def test_learns_from_no_window_that_touches_a_lesion_or_its_neighbour() -> None:
+    healthy = toy_brain(generator(0, "subject"), slices=16)
+    lesion = np.zeros(healthy.brain.shape, dtype=np.bool_)
+    lesion[20, 20, 8] = True
+    subject = subject_of(healthy, lesion, TINY)
+    first = np.flatnonzero(healthy.brain.any(axis=(0, 1)))[0]
+    for centre in subject.centres:
+        slices = first + window_index(int(centre), len(subject.image), 1, subject.step)
+        assert (np.abs(slices - 8) >= 2).all()
+    assert len(subject.centres) > 4
+    assert len(subject_of(healthy, None, TINY).centres) > len(subject.centres)
+
+
+def test_shows_the_model_what_the_scorer_will_show_it() -> None:
+    healthy = toy_brain(generator(0, "subject"), slices=8)
+    subject = subject_of(healthy, None, TINY)
+    window, brain, position = subject.window(3)
+    assert window.shape == brain.shape
+    assert position.shape == (3, *window.shape[1:])
+    assert not window[~brain].any()
+    assert subject.depth_px == pytest.approx(2.5)
+
+
+def test_reads_a_scan_once_and_its_cache_after_that(tmp_path: Path) -> None:
+    rows = read_manifest(manifest(tmp_path))
+    mask = HeadIsBrain()
+    once = load_subjects(rows, Preprocess(mask), TINY, cache=tmp_path / "cache")
+    again = load_subjects(rows, Preprocess(mask), TINY, cache=tmp_path / "cache")
+    assert mask.calls == 1
+    assert np.array_equal(once[0].image, again[0].image)
+    assert np.array_equal(once[0].centres, again[0].centres)
+    assert np.flatnonzero(~once[0].lesion_free).size == 3
+
+
+def test_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
+    path = manifest(tmp_path)
+    (tmp_path / "scan.nii.gz").write_bytes(b"no scan")
+    rows = read_manifest(path)
+    assert load_subjects(rows, Preprocess(HeadIsBrain()), TINY, cache=tmp_path / "cache") == []
+
+
+def test_names_its_preprocessing_by_source_and_weights() -> None:
+    digest = preprocess_digest(Preprocess(HeadIsBrain()))
+    assert digest == preprocess_digest(Preprocess(HeadIsBrain()))
+    assert len(digest) == 64
+
+
+def test_draws_a_batch_from_seed_and_step_alone() -> None:
+    groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, TINY) for i in range(2)]]
+
+    def draw(seed: int, step: int) -> torch.Tensor:
+        return training_batch(
+            groups,
+            seed,
+            step,
+            size=4,
+            crop_px=32,
+            lesion_share=1.0,
+            noise_share=0.5,
+            appearance=Appearance(),
+        ).window
+
+    assert torch.equal(draw(0, 5), draw(0, 5))
+    assert not torch.equal(draw(0, 5), draw(0, 6))
+    assert not torch.equal(draw(0, 5), draw(1, 5))
+
+
+def test_corrupts_the_input_and_never_the_target() -> None:
+    groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, TINY) for i in range(2)]]
+    for batch in held_out_batches(groups, 0, size=8, count=2, crop_px=32):
+        change = (batch.window[:, 1:2] - batch.target).abs()
+        assert change[batch.lesion >= 0.5].mean() > 10 * change[batch.lesion < 0.01].mean()
+        assert not change[batch.brain == 0].any()
+
+
+def test_draws_small_groups_as_often_as_large_ones() -> None:
+    dark = subject_of(toy_brain(generator(0, "group")), None, TINY)
+    lifted = replace(dark, image=(dark.image + 5.0 * dark.brain).astype(np.float32))
+    still = Appearance(gamma=0, gain=0, offset=0, bias=0, noise=0)
+    batch = training_batch(
+        [[dark] * 9, [lifted]],
+        0,
+        0,
+        size=200,
+        crop_px=48,
+        lesion_share=0.0,
+        noise_share=0.0,
+        appearance=still,
+    )
+    share = (batch.target.amax((1, 2, 3)) > 3).float().mean().item()
+    assert share == pytest.approx(0.5, abs=0.11)

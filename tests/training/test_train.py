@@ -1,0 +1,151 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mri_guard.determinism import generator
+from mri_guard.errors import SettingsError, UnfitModelError
+from mri_guard.training import train as module
+from mri_guard.training.batches import Groups
+from mri_guard.training.data import subject_of
+from mri_guard.training.train import CHECKPOINT, TrainConfig, TrainedModel, fit
+from tests.toys import TINY, toy_brain, with_lesion
+
+CONFIG = TrainConfig(
+    vae=TINY,
+    steps=120,
+    batch=8,
+    crop_px=32,
+    learning_rate=5e-3,
+    warm_up_steps=10,
+    check_every=20,
+    held_out_windows=24,
+)
+SHORT = CONFIG.model_copy(update={"steps": 6, "check_every": 2, "held_out_windows": 8})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Two threads beside a busy one are many times slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def groups(split: str, count: int = 6) -> Groups:
+    rng = generator(0, "toys", split)
+    return [[subject_of(toy_brain(rng), None, TINY) for _ in range(count)]]
+
+
+def run(out: Path, config: TrainConfig = CONFIG, seed: int = 0) -> TrainedModel:
+    out.mkdir(parents=True, exist_ok=True)
+    return fit(groups("learn"), groups("hold out"), out=out, config=config, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> TrainedModel:
+    return run(tmp_path_factory.mktemp("train"))
+
+
+def test_finds_a_lesion_it_was_never_shown(trained: TrainedModel) -> None:
+    scorer = trained.scorer()
+    healthy = toy_brain(generator(0, "unseen"))
+    lesioned, lesion = with_lesion(healthy)
+    before, after = scorer(healthy), scorer(lesioned)
+    assert after.score > 1.5 * before.score
+    assert after.map[lesion].mean() > 3 * after.map[healthy.brain & ~lesion].mean()
+    assert not after.map[~healthy.brain].any()
+
+
+def test_reports_what_a_model_card_needs(trained: TrainedModel) -> None:
+    report = trained.report
+    assert report["fitness"]["held_out_ap"] > report["atlas_held_out_ap"]
+    assert report["learnt_from"]["scans"] == 6
+    assert [entry["step"] for entry in report["history"]] == [20, 40, 60, 80, 100, 120]
+    best = max(report["history"], key=lambda entry: entry["held_out_ap"])
+    assert report["chosen_step"] == best["step"]
+
+
+def interrupted_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> Callable[[], None]:
+    """Makes the training step raise what Ctrl-C raises; returns the cure."""
+    original = module.train_step
+
+    def step(*args: object, **kwargs: object) -> dict[str, float]:
+        if kwargs["step"] == steps:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "train_step", step)
+    return lambda: monkeypatch.setattr(module, "train_step", original)
+
+
+def same(one: TrainedModel, other: TrainedModel) -> bool:
+    pairs = [(one.state, other.state), (one.statistics, other.statistics)]
+    return all(torch.equal(a[key], b[key]) for a, b in pairs for key in a)
+
+
+@pytest.fixture
+def no_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "refuse_unfit", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_gives_the_same_weights_for_the_same_seed_and_others_for_another(tmp_path: Path) -> None:
+    one, again = run(tmp_path / "one", SHORT), run(tmp_path / "again", SHORT)
+    assert same(one, again)
+    assert not same(one, run(tmp_path / "other", SHORT, seed=1))
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_goes_on_after_an_interruption_to_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole", SHORT)
+    cure = interrupted_after(monkeypatch, 3)  # between two checks
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", SHORT)
+    cure()
+    resumed = run(tmp_path / "parts", SHORT)
+    assert same(whole, resumed)
+    assert whole.report["history"] == resumed.report["history"]
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_refuses_to_go_on_with_another_run(tmp_path: Path) -> None:
+    run(tmp_path, SHORT)
+    with pytest.raises(SettingsError, match="another seed"):
+        run(tmp_path, SHORT, seed=1)
+
+
+def test_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"not safetensors")
+    with pytest.raises(SettingsError, match="does not read"):
+        run(tmp_path, SHORT)
+
+
+def test_refuses_a_collapsed_model(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(
+        update={"beta": 1000 * CONFIG.beta, "beta_warm_up": 0.0, "free_nats": 0.0, "steps": 60}
+    )
+    with pytest.raises(UnfitModelError, match="posterior collapse"):
+        run(tmp_path, config)
+
+
+def test_refuses_a_model_that_copies_lesions(tmp_path: Path) -> None:
+    """A skip at full resolution whose rate costs nothing, and no corruption to undo."""
+    skip = TINY.model.model_copy(update={"channels": (8,), "latents": (8,)})
+    config = CONFIG.model_copy(
+        update={
+            "vae": TINY.model_copy(update={"model": skip}),
+            "beta": 0.0,
+            "lesion_share": 0.0,
+            "noise_share": 0.0,
+            "learning_rate": 1e-2,
+            "steps": 80,
+            "smallest_undone": 0.5,
+        }
+    )
+    with pytest.raises(UnfitModelError, match="copied"):
+        run(tmp_path, config)
