@@ -19,6 +19,7 @@ from rich.table import Table
 
 from mri_guard import bundle
 from mri_guard.errors import SettingsError
+from mri_guard.records import Outcome
 from services.db.models import Role
 from services.demo_studies import Study, make_studies
 from services.intake.service import digest
@@ -51,8 +52,10 @@ class Ended:
 
     @property
     def as_expected(self) -> bool:
-        """Whether it ended where it should."""
-        return self.case is not None and self.case["outcome"] == self.study.expected
+        """Whether it ended where it should, and for the right reason."""
+        if self.case is None or self.case["outcome"] != self.study.expected:
+            return False
+        return self.study.reason is None or self.study.reason in self.case["reasons"]
 
 
 def demo(keep: bool = False) -> int:
@@ -127,18 +130,10 @@ class Api:
 
 @contextmanager
 def _server(folder: str) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        **os.environ,
-        "MRI_GUARD_HOME": f"{folder}/home",
-        "MRI_GUARD_HTTP_PORT": "0",
-        "MRI_GUARD_DICOM_PORT": "0",
-        "MRI_GUARD_QUIET_SECONDS": str(QUIET_SECONDS),
-        "MRI_GUARD_MIN_FREE_DISK_MB": "0",
-    }
     with Path(folder, "serve.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "services.serve"],
-            env=environment,
+            env=_environment(folder),
             stdout=subprocess.DEVNULL,
             stderr=log,
         )
@@ -147,6 +142,22 @@ def _server(folder: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         server.terminate()
         server.wait()
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Ours, without the settings of a deployment, which must never see made-up patients."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith("MRI_GUARD_") or name.upper() == "MRI_GUARD_BUNDLE"
+    }
+    return kept | {
+        "MRI_GUARD_HOME": f"{folder}/home",
+        "MRI_GUARD_HTTP_PORT": "0",
+        "MRI_GUARD_DICOM_PORT": "0",
+        "MRI_GUARD_QUIET_SECONDS": str(QUIET_SECONDS),
+        "MRI_GUARD_MIN_FREE_DISK_MB": "0",
+    }
 
 
 def _wait_for_addresses(home: Path, server: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -208,16 +219,18 @@ def _show(ended: list[Ended]) -> None:
     for heading in ("study", "ended in", "wanted", "score", "p", "why"):
         table.add_column(heading)
     for item in ended:
-        name, expected = item.study.name, item.study.expected.value
+        name, wanted = item.study.name, item.study.expected.value
+        if item.study.reason:
+            wanted += f"\n{item.study.reason}"
         if item.case is None:
-            table.add_row(name, "[red]nothing in time[/]", expected)
+            table.add_row(name, "[red]nothing in time[/]", wanted)
             continue
         outcome, calibrated = item.case["outcome"], item.case["examination"]["calibrated"]
         decision = item.case["examination"]["decision"]
         table.add_row(
             name,
             f"[{COLORS[outcome]}]{outcome}[/]",
-            expected if item.as_expected else f"[red]{expected}[/]",
+            wanted if item.as_expected else f"[red]{wanted}[/]",
             f"{calibrated['score']:.3f}" if calibrated else "",
             f"{calibrated['p_value']:.3g}" if calibrated else "",
             f"{', '.join(decision['reasons'])}\n{decision['detail']}",
@@ -242,24 +255,30 @@ def _show_times(ended: list[Ended]) -> None:
 
 def _decide(reader: Api, ended: list[Ended]) -> bool:
     """Whether a radiologist could claim and decide the lesioned study."""
-    waiting = [item.case for item in ended if item.case and item.case["outcome"] == "review"]
+    waiting = [
+        item.case["id"]
+        for item in ended
+        if item.case and item.as_expected and item.study.expected is Outcome.REVIEW
+    ]
     if not waiting:
         console.print("No study waits for the radiologist")
         return False
-    case = waiting[0]["id"]
-    claimed = reader.call("POST", f"/cases/{case}/claim")
-    decided = reader.call(
-        "POST",
-        f"/cases/{case}/decide",
-        {
-            "finding": "abnormal",
-            "note": "bright lesion, as painted",
-            "version": claimed["version"],
-        },
-    )
-    state, finding = decided["state"], decided["decision"]["finding"]
-    console.print(f"The radiologist claimed the study for review and found it {finding}: {state}")
-    return bool(state == "COMPLETED")
+    case = f"/cases/{waiting[0]}"
+    claimed = reader.call("POST", f"{case}/claim")
+    decision = {
+        "finding": "abnormal",
+        "note": "bright lesion, as painted",
+        "version": claimed["version"],
+    }
+    decided = reader.call("POST", f"{case}/decide", decision)
+    table = Table(title="What a radiologist did with the lesioned study", title_justify="left")
+    for heading in ("at", "user", "act", "finding", "note"):
+        table.add_column(heading)
+    for event in reader.call("GET", f"{case}/history"):
+        cells = (event["at"], event["user"], event["action"], event["finding"], event["note"])
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+    console.print(table)
+    return bool(decided["state"] == "COMPLETED")
 
 
 def _keep(server: subprocess.Popen[bytes]) -> None:

@@ -14,7 +14,7 @@ from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.records import Outcome, Scan, ScanHeader
-from services.demo import demo
+from services.demo import _environment, demo
 from services.demo_studies import CONTRAST, make_studies, perturb, rendered
 from tests.services import doubles
 
@@ -78,6 +78,19 @@ def test_perturbs_little_and_lowers_the_score(kit: Kit) -> None:
 def test_refuses_to_attack_a_score_without_a_gradient() -> None:
     with pytest.raises(BundleError, match="gradient"):
         perturb(rendered(1, "perturbed", lesioned=True), doubles.load(Path()), 1)
+
+
+def test_keeps_away_from_a_deployment_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MRI_GUARD_DATABASE_URL", "postgresql://hospital")
+    monkeypatch.setenv("MRI_GUARD_BUNDLE", "/bundle")
+
+    environment = _environment("/demo")
+
+    assert "MRI_GUARD_DATABASE_URL" not in environment
+    assert environment["MRI_GUARD_BUNDLE"] == "/bundle"
+    assert environment["MRI_GUARD_HOME"] == "/demo/home"
 
 
 @pytest.mark.slow
