@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -22,7 +23,7 @@ from sqlalchemy import select
 
 from services.context import Context
 from services.db.models import Instance, Series, SeriesState
-from services.intake import service
+from services.intake import dicom_node, service
 from services.intake.spool import Spool
 from tests.dicom_files import mr_slices, write
 from tests.services.intake.conftest import Modality, Opened, events
@@ -246,3 +247,22 @@ def test_logs_no_identifier(opened: Opened, listening: Listening, log: StringIO)
     assert "intake.instance.refused" in log.getvalue()
     for value in (dataset.SOPInstanceUID, dataset.PatientName, dataset.PatientID):
         assert str(value) not in log.getvalue()
+
+
+def test_acknowledges_every_segment_at_once(
+    opened: Opened, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Delayed, an acknowledgement holds up a sender with Nagle's algorithm for 40 ms."""
+    seen: list[tuple[str, int]] = []
+    real = dicom_node.acknowledge_at_once
+
+    def watched(event: Any) -> None:
+        connection = event.assoc.dul.socket.socket
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        real(event)
+        quick = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+        seen.append((event.event.name, quick))
+
+    monkeypatch.setattr(dicom_node, "acknowledge_at_once", watched)
+    assert listening(opened()).send(mr_slices()[0]) == [0]
+    assert {("EVT_DATA_RECV", 1), ("EVT_DATA_SENT", 1)} <= set(seen)
