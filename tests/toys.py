@@ -42,12 +42,15 @@ def toy_brain(
 
 
 def with_lesion(
-    healthy: Preprocessed, amount: float = 0.6, radius: float = 4.0
+    healthy: Preprocessed, amount: float = 0.6, radius: float = 4.0, shift: int = 0
 ) -> tuple[Preprocessed, NDArray[np.bool_]]:
-    """The toy with a ball of another intensity off its middle, and the ball, bool."""
+    """The toy with a ball of another intensity off its middle, and the ball, bool.
+
+    `shift` moves it up by that many slices.
+    """
     side, _, slices = healthy.image.shape
     x, y, z = np.mgrid[:side, :side, :slices]
-    far = (x - 0.65 * side) ** 2 + (y - 0.5 * side) ** 2 + (2.5 * (z - slices // 2)) ** 2
+    far = (x - 0.65 * side) ** 2 + (y - 0.5 * side) ** 2 + (2.5 * (z - slices // 2 - shift)) ** 2
     lesion = (far < radius**2) & healthy.brain
     changed = Preprocessed(
         image=(healthy.image + np.float32(amount) * lesion).astype(np.float32),

@@ -110,7 +110,8 @@ class Position:
             position = relative_position(preprocessed.brain)
             inside = np.isfinite(position)
             kernel = np.exp(-0.5 * ((grid[:, None] - position[inside]) / bandwidth) ** 2)
-            hits += kernel @ lesion.any(axis=(0, 1))[inside] / inside.sum()
+            touched = np.asarray(lesion.any(axis=(0, 1)))
+            hits += kernel @ touched[inside] / inside.sum()
             all_ += kernel.sum(1) / inside.sum()
         return cls(tuple((hits / all_).tolist()), config)
 

@@ -177,10 +177,13 @@ def table(evidence: Evidence) -> Table:
         name.removesuffix("pixel_ap") for name in evidence.metrics if name.endswith("_pixel_ap")
     ]
     for prefix in prefixes:
-        cells = [evidence.metrics[prefix + column] for column in columns]
+        cells = [evidence.metrics.get(prefix + column) for column in columns]
         printed.add_row(
             prefix.replace("_", " ").strip() or "model",
-            *(f"{cell.value:.3f} [{cell.low:.3f}, {cell.high:.3f}]" for cell in cells),
+            *(
+                f"{cell.value:.3f} [{cell.low:.3f}, {cell.high:.3f}]" if cell else "–"
+                for cell in cells
+            ),
         )
     return printed
 
@@ -269,11 +272,13 @@ def slice_rows(anomaly: Anomaly, case: Case) -> NDArray[np.float64]:
 
 
 def _metrics(rows: Sequence[Row], counts: Counts) -> dict[str, Metric]:
-    """Figures of each row, and the model's less each baseline's."""
+    """Figures of each row, and the model's less each baseline's; those that exist."""
     once = np.ones((1, counts.shape[1]), dtype=np.int64)
     metrics: dict[str, Metric] = {}
 
     def add(name: str, value: float, drawn: Values, definition: str) -> None:
+        if not np.isfinite(value) or not np.isfinite(drawn).any():
+            return  # no such figure on this sample, e.g. no two slices at like positions
         found = summary(value, drawn)
         metrics[name] = Metric(
             **found.model_dump(), n=counts.shape[1], unit="patients", definition=definition
