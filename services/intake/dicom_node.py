@@ -97,7 +97,8 @@ class DicomNode:
 
         def receive(wanted: int) -> bytearray:
             message = assoc.dimse.message
-            held = message.data_set.tell() if message and message.data_set else 0
+            buffers = (message.data_set, message.encoded_command_set) if message else ()
+            held = sum(buffer.tell() for buffer in buffers if buffer)
             if wanted > MAX_PDU_BYTES + PDU_SLACK_BYTES or held + wanted > most:
                 logger.warning("intake.association.cut", reason="message-too-large")
                 raise ConnectionError("message too large")
