@@ -216,8 +216,9 @@ def _send(study: Study, addresses: dict[str, Any]) -> float:
 
 def _show(ended: list[Ended]) -> None:
     table = Table(title="Where each study ended", title_justify="left")
-    for heading in ("study", "ended in", "wanted", "score", "p", "why"):
-        table.add_column(heading)
+    for heading in ("study", "ended in", "wanted", "score", "p"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("why")
     for item in ended:
         name, wanted = item.study.name, item.study.expected.value
         if item.study.reason:

@@ -33,11 +33,13 @@ class Study:
     Attributes:
         name: what it is.
         expected: where it should end.
+        reason: the code that it should end there for; None where the outcome says it all.
         instances: DICOM datasets in the order they are sent.
     """
 
     name: str
     expected: Outcome
+    reason: str | None
     instances: tuple[Dataset, ...]
 
 
@@ -53,11 +55,11 @@ def make_studies(kit: Kit, folder: Path, seed: int) -> list[Study]:
         BundleError: the kit's score has no gradient to attack.
     """
     made = []
-    for name, expected in (
-        ("healthy", Outcome.RELEASE),
-        ("lesioned", Outcome.REVIEW),
-        ("perturbed", Outcome.QUARANTINE),
-        ("malformed", Outcome.QUARANTINE),
+    for name, expected, reason in (
+        ("healthy", Outcome.RELEASE, None),
+        ("lesioned", Outcome.REVIEW, None),
+        ("perturbed", Outcome.QUARANTINE, "perturbation-suspected"),
+        ("malformed", Outcome.QUARANTINE, "pixel-data-short"),
     ):
         head = rendered(seed, name, lesioned=name in ("lesioned", "perturbed"))
         voxels = perturb(head, kit, seed) if name == "perturbed" else head.voxels
@@ -66,7 +68,7 @@ def make_studies(kit: Kit, folder: Path, seed: int) -> list[Study]:
         if name == "malformed":
             middle = instances[len(instances) // 2]
             middle.PixelData = middle.PixelData[: len(middle.PixelData) // 2]
-        made.append(Study(name, expected, instances))
+        made.append(Study(name, expected, reason, instances))
     return made
 
 

@@ -15,7 +15,7 @@ from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.records import Outcome, Scan, ScanHeader
 from services.demo import _environment, demo
-from services.demo_studies import CONTRAST, make_studies, perturb, rendered
+from services.demo_studies import CONTRAST, Study, make_studies, perturb, rendered
 from tests.services import doubles
 
 UNTRAINED = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
@@ -91,6 +91,23 @@ def test_keeps_away_from_a_deployment_that_the_environment_names(
     assert "MRI_GUARD_DATABASE_URL" not in environment
     assert environment["MRI_GUARD_BUNDLE"] == "/bundle"
     assert environment["MRI_GUARD_HOME"] == "/demo/home"
+
+
+@pytest.mark.parametrize(
+    ("case", "good"),
+    [
+        (None, False),
+        ({"outcome": "release", "reasons": ["nothing-unusual"]}, False),
+        ({"outcome": "quarantine", "reasons": ["internal-failure"]}, False),
+        ({"outcome": "quarantine", "reasons": ["perturbation-suspected"]}, True),
+    ],
+)
+def test_wants_the_right_end_for_the_right_reason(
+    case: dict[str, object] | None, good: bool
+) -> None:
+    study = Study("perturbed", Outcome.QUARANTINE, "perturbation-suspected", ())
+
+    assert Ended(study, 1.0, case).as_expected is good
 
 
 @pytest.mark.slow
