@@ -14,7 +14,7 @@ from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.records import Outcome, Scan, ScanHeader
-from services.demo import _environment, demo
+from services.demo import Ended, _environment, demo
 from services.demo_studies import CONTRAST, Study, make_studies, perturb, rendered
 from tests.services import doubles
 
