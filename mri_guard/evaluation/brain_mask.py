@@ -55,12 +55,12 @@ def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> li
         seed: of the bootstrap.
     """
     found: dict[str, list[float]] = {}
-    for scan, references in _scans(data):
-        brain = _brain(scan, preprocess)
+    for scan, references in scans_with_reference(data):
+        brain = brain_on_scan(scan, preprocess)
         for group, reference in references.items():
             found.setdefault(group, []).append(dice(brain, reference))
     for scan, lesion in _lesions(data / "lgg"):
-        brain = _brain(scan, preprocess)
+        brain = brain_on_scan(scan, preprocess)
         found.setdefault("lgg FLAIR, lesion inside", []).append(float(brain[lesion].mean()))
     return [summarise(group, values, seed) for group, values in found.items()]
 
@@ -80,7 +80,7 @@ def summarise(group: str, values: list[float], seed: int) -> Summary:
     return Summary(group, mean, float(low), float(high), min(values), len(values))
 
 
-def _brain(scan: Scan, preprocess: Preprocess) -> NDArray[np.bool_]:
+def brain_on_scan(scan: Scan, preprocess: Preprocess) -> NDArray[np.bool_]:
     """The mask on the scan's own voxels."""
     result = preprocess(scan)
     brain: NDArray[np.bool_] = (
@@ -89,7 +89,7 @@ def _brain(scan: Scan, preprocess: Preprocess) -> NDArray[np.bool_]:
     return brain
 
 
-def _scans(data: Path) -> Iterator[tuple[Scan, dict[str, NDArray[np.bool_]]]]:
+def scans_with_reference(data: Path) -> Iterator[tuple[Scan, dict[str, NDArray[np.bool_]]]]:
     """Each scan with its references by group."""
     folder = data / "elderly"
     for row in _rows(folder):
@@ -122,7 +122,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 
 def _read(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     image = nibabel.load(path)
-    return np.array(image.dataobj, np.float32), np.array(image.affine, np.float64)
+    return np.asarray(image.dataobj, np.float32), np.asarray(image.affine, np.float64)
 
 
 def _scan(path: Path, contrast: Contrast) -> Scan:

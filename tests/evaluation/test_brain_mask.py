@@ -1,9 +1,15 @@
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mri_guard.evaluation.brain_mask import dice, evaluate_brain_mask, summarise
+from mri_guard.evaluation.brain_mask import (
+    brain_on_scan,
+    dice,
+    scans_with_reference,
+    summarise,
+)
 from mri_guard.preprocess import Preprocess, brain_mask
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "bundles" / "brain_mask.safetensors"
@@ -25,10 +31,8 @@ def test_brackets_the_mean_and_names_the_worst() -> None:
     assert summary == summarise("people", [0.9, 0.92, 0.94, 0.96], seed=0)
 
 
-@pytest.mark.slow
-def test_finds_the_brain_of_elderly_people_and_of_slabs(shared_data: Path) -> None:
-    found = evaluate_brain_mask(shared_data, Preprocess(brain_mask.load(WEIGHTS)))
-    means = {summary.group: summary.mean for summary in found}
-    assert means["elderly FLAIR"] > 0.93
-    assert means["elderly T1"] > 0.93
-    assert means["slabs T1, with CSF"] > 0.9
+def test_finds_the_brain_of_an_elderly_person(shared_data: Path) -> None:
+    preprocess = Preprocess(brain_mask.load(WEIGHTS))
+    (scan, references), *_ = islice(scans_with_reference(shared_data), 1)
+    (reference,) = references.values()
+    assert dice(brain_on_scan(scan, preprocess), reference) > 0.85
