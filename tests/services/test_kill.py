@@ -49,10 +49,15 @@ class Server:
         eventually((self.home / "serve.json").exists, START_SECONDS)
         self.addresses: dict[str, Any] = json.loads((self.home / "serve.json").read_text())
 
-    def kill(self) -> None:
-        """As `kill -9` of the main process; the workers must notice by themselves."""
-        self.process.kill()
-        self.process.wait()
+    def alive(self) -> list[int]:
+        """Processes of this server that have not ended."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _parent, group = stat.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.process.pid and state != "Z":
+                    found.append(int(stat.parent.name))
+        return found
 
     def stop(self) -> int:
         """Exit status after SIGTERM."""
@@ -138,6 +143,7 @@ def test_keeps_what_it_acknowledged_and_finishes_the_study_once_after_a_kill(
 
     send(first, datasets, kill_in_the_middle)
     assert first.process.wait(10) == -signal.SIGKILL
+    eventually(lambda: not first.alive())
     assert COUNT // 2 <= len(acknowledged) < COUNT
 
     second = serve(brisk)
