@@ -22,15 +22,18 @@ from rich.table import Table
 import bundles
 from mri_guard import bundle as bundle_module
 from mri_guard.errors import BundleError, InputError
+from mri_guard.evaluation.brain_mask import evaluate_brain_mask
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS
+from mri_guard.preprocess import Preprocess
 from mri_guard.preprocess.brain_mask import load as load_brain_mask
 from mri_guard.readers import open_sources
 from mri_guard.records import Contrast, Examination, Outcome, Source
 from mri_guard.results import write_results
+from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle
 from mri_guard.training.train import TrainConfig
 
@@ -262,8 +265,38 @@ def train(
     console.print(f"bundle {out}, digest {digest}", highlight=False)
 
 
+@app.command("train-brain-mask")
+@exits
+def train_mask(
+    label_maps: Annotated[Path, typer.Option(help="Folder of whole-head label maps, 1 mm.")],
+    out: Annotated[Path, typer.Option(help="Weights to write, .safetensors.")],
+    steps: Annotated[int, typer.Option(min=1)] = 1000,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Train the brain mask on contrasts synthesised from label maps; goes on where it stopped."""
+    train_brain_mask(label_maps, out, steps=steps, seed=seed, start=start, report=errors.print)
+    console.print(f"brain mask: {out}", highlight=False)
+
+
 evaluate = typer.Typer(help="Manifest and bundle to evidence.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
+
+
+@evaluate.command("brain-mask")
+@exits
+def brain_mask_on_people(
+    data: Annotated[Path, typer.Option(help="Folder of the development data.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    seed: SeedOption = 0,
+) -> None:
+    """Dice of the brain mask on people, and how much of their tumours it keeps."""
+    preprocess = Preprocess(bundle_module.brain_mask(bundle))
+    table = Table("scans", "n", "mean (95 % interval)", "worst")
+    for row in evaluate_brain_mask(data, preprocess, seed):
+        interval = f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
+        table.add_row(row.group, str(row.n), interval, f"{row.worst:.3f}")
+    console.print(table)
 
 
 @evaluate.command()

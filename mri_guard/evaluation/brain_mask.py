@@ -1,9 +1,8 @@
 """Dice of the brain mask on people, and how much of their tumours it keeps.
 
-python -m mri_guard.evaluation.brain_mask --data ../shared/data --weights WEIGHTS
+`mri-guard evaluate brain-mask` prints them.
 """
 
-import argparse
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-import typer
 from numpy.typing import NDArray
 
 from mri_guard.determinism import generator
-from mri_guard.preprocess import Preprocess, brain_mask, to_scan_grid
+from mri_guard.preprocess import Preprocess, to_scan_grid
 from mri_guard.preprocess.orientation import spacing_mm
 from mri_guard.records import Contrast, Scan, ScanHeader
 
@@ -131,21 +129,3 @@ def _scan(path: Path, contrast: Contrast) -> Scan:
         contrast=contrast, slice_count=voxels.shape[2], spacing_mm=spacing_mm(affine)
     )
     return Scan(voxels, affine, header)
-
-
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    preprocess = Preprocess(brain_mask.load(given.weights))
-    typer.echo("| scans | n | mean (95 % interval) | worst |\n|---|---|---|---|")
-    for row in evaluate_brain_mask(given.data, preprocess, given.seed):
-        interval = f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
-        typer.echo(f"| {row.group} | {row.n} | {interval} | {row.worst:.3f} |")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bundles
+from mri_guard import bundle
 from mri_guard.evaluation.brain_mask import (
     brain_on_scan,
     dice,
     scans_with_reference,
     summarise,
 )
-from mri_guard.preprocess import Preprocess, brain_mask
-
-WEIGHTS = Path(__file__).resolve().parents[2] / "bundles" / "brain_mask.safetensors"
+from mri_guard.preprocess import Preprocess
 
 
 def test_counts_twice_the_overlap() -> None:
@@ -32,7 +32,7 @@ def test_brackets_the_mean_and_names_the_worst() -> None:
 
 
 def test_finds_the_brain_of_an_elderly_person(shared_data: Path) -> None:
-    preprocess = Preprocess(brain_mask.load(WEIGHTS))
+    preprocess = Preprocess(bundle.brain_mask(bundles.DEFAULT))
     (scan, references), *_ = islice(scans_with_reference(shared_data), 1)
     (reference,) = references.values()
     assert dice(brain_on_scan(scan, preprocess), reference) > 0.85
