@@ -128,14 +128,14 @@ def test_does_not_hold_a_job_that_is_gone(database: Database) -> None:
         jobs.hold(session, jobs.Lease(99, 1, 1, 1))
 
 
-WORKERS = 3
+WORKERS = 2
 Worker = st.integers(0, WORKERS - 1)
 
 
 class Queue(RuleBasedStateMachine):
     """Several workers that lease, renew, finish and crash while time passes."""
 
-    @initialize(count=st.integers(1, 3))
+    @initialize(count=st.integers(1, 2))
     def start(self, count: int) -> None:
         self.folder = TemporaryDirectory()
         self.database = Database(f"sqlite:///{self.folder.name}/test.sqlite3")
@@ -193,6 +193,12 @@ class Queue(RuleBasedStateMachine):
     @rule(worker=Worker)
     def crash(self, worker: int) -> None:
         self.minds[worker] = None
+
+    @rule(slow=Worker, quick=Worker)
+    def overtake(self, slow: int, quick: int) -> None:
+        self.lease(slow)
+        self.wait(LEASE_S + 1)
+        self.lease(quick)
 
     @rule(seconds=st.sampled_from([1.0, LEASE_S / 2, LEASE_S + 1]))
     def wait(self, seconds: float) -> None:
