@@ -1,5 +1,6 @@
 """`mri-guard`: the library's commands, and those that need the services."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -55,6 +56,7 @@ def demo(
     """Send four synthetic studies through a kit of their own and show where each ended."""
     from services.demo import demo as run  # noqa: PLC0415 - each command loads what it needs
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else our server would outlive us
     raise typer.Exit(run(keep))
 
 

@@ -215,26 +215,25 @@ def _send(study: Study, addresses: dict[str, Any]) -> float:
 
 
 def _show(ended: list[Ended]) -> None:
-    table = Table(title="Where each study ended", title_justify="left")
-    for heading in ("study", "ended in", "wanted", "score", "p"):
+    table = Table(title="Where each study ended, and why", title_justify="left")
+    for heading in ("study", "ended in", "score", "p"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("why")
+    table.add_column("why", overflow="fold")
     for item in ended:
         name, wanted = item.study.name, item.study.expected.value
-        if item.study.reason:
-            wanted += f"\n{item.study.reason}"
         if item.case is None:
-            table.add_row(name, "[red]nothing in time[/]", wanted)
+            table.add_row(name, "[red]nowhere in time[/]", "", "", f"wanted: {wanted}")
             continue
         outcome, calibrated = item.case["outcome"], item.case["examination"]["calibrated"]
-        decision = item.case["examination"]["decision"]
+        why = [*item.case["reasons"], item.case["examination"]["decision"]["detail"]]
+        if not item.as_expected:
+            why.append(f"[red]wanted: {wanted} {item.study.reason or ''}[/]")
         table.add_row(
             name,
             f"[{COLORS[outcome]}]{outcome}[/]",
-            wanted if item.as_expected else f"[red]{wanted}[/]",
-            f"{calibrated['score']:.3f}" if calibrated else "",
-            f"{calibrated['p_value']:.3g}" if calibrated else "",
-            f"{', '.join(decision['reasons'])}\n{decision['detail']}",
+            f"{calibrated['score']:.2f}" if calibrated else "",
+            f"{calibrated['p_value']:.3f}" if calibrated else "",
+            "\n".join(why),
         )
     console.print(table)
 
@@ -273,10 +272,11 @@ def _decide(reader: Api, ended: list[Ended]) -> bool:
     }
     decided = reader.call("POST", f"{case}/decide", decision)
     table = Table(title="What a radiologist did with the lesioned study", title_justify="left")
-    for heading in ("at", "user", "act", "finding", "note"):
+    for heading in ("UTC", "user", "act", "finding", "note"):
         table.add_column(heading)
     for event in reader.call("GET", f"{case}/history"):
-        cells = (event["at"], event["user"], event["action"], event["finding"], event["note"])
+        at = event["at"][11:19]
+        cells = (at, event["user"], event["action"], event["finding"], event["note"])
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     console.print(table)
     return bool(decided["state"] == "COMPLETED")
