@@ -168,7 +168,9 @@ def _sources(paths: list[Path], work: Path, contrast: Contrast | None) -> list[t
     """Every series below the paths, under a label that is a folder name and tells them apart."""
     labelled: list[tuple[str, Source]] = []
     for number, path in enumerate(paths):
-        sources = open_sources(path, work / str(number), contrast)
+        own = work / str(number)
+        own.mkdir()
+        sources = open_sources(path, own, contrast)
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.name.split(".")[0]) or "scan"
         for index, source in enumerate(sources):
             label = stem if len(sources) == 1 else f"{stem}-{index + 1}"

@@ -18,9 +18,6 @@ from mri_guard.training.data import prepared_scan, preprocess_digest
 
 logger = logging.getLogger(__name__)
 
-LESION_FREE = "lesion-free slices of patients"
-"""Group of the scores of abnormal scans without their lesions, for want of healthy people."""
-
 
 def calibration_of(
     rows: Sequence[ManifestRow],
@@ -32,9 +29,9 @@ def calibration_of(
 ) -> Calibration:
     """Scores of the scans, none of which the model or its statistics may have seen.
 
-    A healthy scan gives a healthy score under its `site`. A scan with a lesion mask gives one too,
-    under `LESION_FREE`, from its slices at least two away from the lesion. Every scan, whole, gives
-    the detectors a clean statistic: a lesion must not look like a perturbation.
+    A healthy scan gives a healthy score under its `site`. Where a site has none, a scan with a
+    lesion mask stands in with its slices at least two away from the lesion. Every scan, whole,
+    gives the detectors a clean statistic: a lesion must not look like a perturbation.
 
     Args:
         rows: the calibration split.
@@ -46,6 +43,7 @@ def calibration_of(
     maker = preprocess_digest(preprocess)
     detector = FeatureSqueezing(calibration=())
     healthy: dict[str, list[float]] = {}
+    with_healthy = {_site(row) for row in rows if row.label == "healthy"}
     statistics: list[float] = []
     with Decoder() as decoder:
         for row in rows:
@@ -54,13 +52,14 @@ def calibration_of(
                 score = scorer(scan).score
                 statistics.append(detector.statistic(scan, score, scorer))
                 if row.label == "healthy":
-                    healthy.setdefault(row.attributes.get("site") or "unstated", []).append(score)
-                elif lesion is not None:
+                    healthy.setdefault(_site(row), []).append(score)
+                elif lesion is not None and _site(row) not in with_healthy:
                     near = ndimage.binary_dilation(lesion.any(axis=(0, 1)))
                     brain = scan.brain & ~near[None, None]
                     if brain.any():
+                        group = f"{_site(row)}, slices without lesion"
                         free = scorer(replace(scan, brain=brain)).score
-                        healthy.setdefault(LESION_FREE, []).append(free)
+                        healthy.setdefault(group, []).append(free)
             except InputError as error:
                 logger.warning("a calibration scan is left out: %s", error)
             progress()
@@ -68,3 +67,7 @@ def calibration_of(
         healthy_scores={group: tuple(scores) for group, scores in healthy.items()},
         detectors={detector.name: tuple(sorted(statistics))},
     )
+
+
+def _site(row: ManifestRow) -> str:
+    return row.attributes.get("site") or "site not stated"
