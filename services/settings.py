@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import bundles
@@ -16,8 +16,8 @@ class Settings(BaseSettings):
     home: Path = Path("var/mri-guard")
     """Spool, results, secrets and the embedded database."""
 
-    database_url: str | None = None
-    """SQLAlchemy URL; None is SQLite under `home`."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL, which may hold a password; None is SQLite under `home`."""
 
     bundle: Path = bundles.DEFAULT
     """Folder of the bundle that scores."""
@@ -59,4 +59,6 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """SQLAlchemy URL in force."""
-        return self.database_url or f"sqlite:///{self.home / 'mri-guard.sqlite3'}"
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'mri-guard.sqlite3'}"
