@@ -23,8 +23,11 @@ import bundles
 from mri_guard import bundle as bundle_module
 from mri_guard.errors import BundleError, InputError
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
+from mri_guard.evaluation.calibration import evaluate_calibration
+from mri_guard.evaluation.calibration import table as calibration_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
+from mri_guard.evaluation.evidence import Evidence
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS
@@ -58,6 +61,8 @@ ContrastOption = Annotated[
     typer.Option(help="What the scans are, where neither header nor file name says."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+EvidenceOption = Annotated[Path, typer.Option("--out", help="Evidence file to write (JSON).")]
+SplitOption = Annotated[list[str] | None, typer.Option("--split", help="To assess; default: test.")]
 SeedOption = Annotated[int, typer.Option(help="Root seed of everything random.")]
 
 
@@ -305,9 +310,9 @@ def brain_mask_on_people(
 @exits
 def detection(
     manifest: Annotated[Path, typer.Option(help="CSV with lesion masks and a train split.")],
-    out: Annotated[Path, typer.Option(help="Evidence file to write (JSON).")],
+    out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
-    split: Annotated[list[str] | None, typer.Option(help="To assess; default: test.")] = None,
+    split: SplitOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """How well lesions are found, beside what finds them without a model."""
@@ -316,12 +321,37 @@ def detection(
             manifest,
             split or ["test"],
             kit,
-            command=shlex.join(["mri-guard", *sys.argv[1:]]),
+            command=_command(),
             work=work,
             seed=seed,
             console=errors,
         )
+    _write_evidence(evidence, out, detection_table(evidence))
+
+
+@evaluate.command()
+@exits
+def calibration(
+    manifest: Annotated[Path, typer.Option(help="CSV of scans nothing was fitted on.")],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+) -> None:
+    """What the bundle's own thresholds do: false positives, sensitivity, quarantine."""
+    with bundle_module.load(bundle) as kit, _work_folder() as work:
+        evidence = evaluate_calibration(
+            manifest, split or ["test"], kit, command=_command(), work=work, console=errors
+        )
+    _write_evidence(evidence, out, calibration_table(evidence))
+
+
+def _command() -> str:
+    """The command line, as evidence tells it."""
+    return shlex.join(["mri-guard", *sys.argv[1:]])
+
+
+def _write_evidence(evidence: Evidence, out: Path, table: Table) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(evidence.model_dump_json(indent=1) + "\n")
-    console.print(detection_table(evidence))
+    evidence.save(out)
+    console.print(table)
     console.print(f"evidence: {out}", highlight=False)
