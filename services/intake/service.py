@@ -10,10 +10,11 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 import structlog
 from pydantic import JsonValue, SecretBytes
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 from sqlalchemy import select, text
@@ -39,6 +40,8 @@ NAMING_BYTES = 2**20
 """UIDs stand in the first kilobytes of any real header; a longer search would help attackers."""
 
 LAST_NAME = Tag("SeriesInstanceUID")
+GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
+"""File Meta Information Group Length (0002,0000) as it must begin the file meta."""
 MAX_SENDER_CHARACTERS = 64
 _SERIES_LOCK = 0x6D67_0004
 
@@ -60,7 +63,8 @@ class Registered:
         series_digest: keyed digest of its series.
         study_digest: keyed digest of its study, as the series' first instance named it.
         revision: of the series now.
-        duplicate: the same bytes were there before; nothing has changed.
+        duplicate: the same file, or the same dataset behind another file meta, was there before;
+            nothing has changed.
         collision: another file with the same SOP Instance UID was there before; both are kept.
     """
 
@@ -107,7 +111,7 @@ def register(context: Context, session: Session, spooled: Spooled, *, sender: st
         select(Instance.sha256).where(Instance.sop_digest == names.sop)
     ).scalars()
     known = set(before)
-    duplicate = spooled.sha256 in known
+    duplicate = spooled.sha256 in known or _same_dataset(context, spooled.sha256, known)
     collision = bool(known) and not duplicate
     if series is None:
         series = Series(
@@ -186,6 +190,33 @@ def digest(key: SecretBytes, identifier: str) -> str:
     """HMAC-SHA256 of a UID, hex: without the key nobody can tell which one it stands for."""
     value = identifier.encode(errors="surrogatepass")
     return hmac.new(key.get_secret_value(), value, hashlib.sha256).hexdigest()
+
+
+def _same_dataset(context: Context, sha256: str, known: set[str]) -> bool:
+    """Whether a known file holds the same dataset: sent once by C-STORE, say, and once as a zip.
+
+    Only what the sender's route has put before it, preamble and file meta, may differ; the transfer
+    syntax, by which the dataset is read, may not.
+    """
+    spool = Spool(context.settings.home)
+    new = _dataset_digest(spool.path(sha256)) if known else None
+    return new is not None and new in {_dataset_digest(spool.path(other)) for other in known}
+
+
+def _dataset_digest(path: Path) -> str | None:
+    """SHA-256 of transfer syntax and dataset of a Part 10 file (PS3.10 section 7.1), else None."""
+    with path.open("rb") as file:
+        start = file.read(NAMING_BYTES)
+        header = header_of(start)
+        meta = header.file_meta if isinstance(header, FileDataset) else None
+        syntax = meta.get("TransferSyntaxUID") if meta is not None else None
+        if not syntax or start[132:140] != GROUP_LENGTH:
+            return None
+        file.seek(144 + int.from_bytes(start[140:144], "little"))
+        sha = hashlib.sha256(str(syntax).encode() + b"\0")
+        while block := file.read(NAMING_BYTES):
+            sha.update(block)
+    return sha.hexdigest()
 
 
 class _Start(io.BytesIO):
