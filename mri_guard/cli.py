@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
@@ -76,6 +77,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def say(document: object, text: str | Table, *, as_json: bool) -> None:
+    """Says what came of a command: one JSON document, or words or a table for people."""
+    if as_json:
+        print(json.dumps(document, indent=2))  # noqa: T201 - the document is the output
+    else:
+        console.print(text, highlight=False)
+
+
 def exits(command: Callable[P, R]) -> Callable[P, R]:
     """The command, with broken bundles and unreadable input as exit statuses, not tracebacks."""
 
@@ -118,7 +127,7 @@ def screen(
             if not as_json:
                 _print_examination(label, journey.examination, files)
     if as_json:
-        print(json.dumps(rows, indent=2))  # noqa: T201 - the document is the output
+        say(rows, "", as_json=True)
     outcomes = {row["examination"]["decision"]["outcome"] for row in rows}
     raise typer.Exit(0 if outcomes <= {Outcome.RELEASE} else SAID_NO)
 
@@ -146,7 +155,7 @@ def sanitize(
                         highlight=False,
                     )
     if as_json:
-        print(json.dumps(rows, indent=2))  # noqa: T201 - the document is the output
+        say(rows, "", as_json=True)
     passed = all(check["passed"] for row in rows for check in row["checks"])
     raise typer.Exit(0 if passed else SAID_NO)
 
@@ -212,6 +221,7 @@ def phantom(
     contrast: Annotated[Contrast, typer.Option(help="FLAIR or T1.")] = Contrast.FLAIR,
     lesioned_share: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
     split: Annotated[str, typer.Option(help="Written into the manifest.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Write synthetic heads with exact lesion masks and a manifest; nothing is downloaded."""
     if contrast not in LOOKS:
@@ -226,7 +236,8 @@ def phantom(
         prefix=split or "phantom",
         show_progress=console.is_terminal,
     )
-    console.print(f"{n} phantoms, seed {seed}: {manifest}", highlight=False)
+    document = {"manifest": str(manifest), "phantoms": n, "seed": seed}
+    say(document, f"{n} phantoms, seed {seed}: {manifest}", as_json=as_json)
 
 
 @app.command()
@@ -249,6 +260,7 @@ def train(
     contrast: Annotated[Contrast, typer.Option(help="What the scans are.")] = Contrast.FLAIR,
     steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps.")] = None,
     seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Train on the manifests' `train` split, calibrate on `calibration`, write a bundle."""
     mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundles.DEFAULT)
@@ -269,7 +281,7 @@ def train(
         )
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
-    console.print(f"bundle {out}, digest {digest}", highlight=False)
+    say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
 
 @app.command("train-brain-mask")
@@ -280,10 +292,11 @@ def train_mask(
     steps: Annotated[int, typer.Option(min=1)] = 1000,
     start: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
     seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Train the brain mask on contrasts synthesised from label maps; goes on where it stopped."""
     train_brain_mask(label_maps, out, steps=steps, seed=seed, start=start, report=errors.print)
-    console.print(f"brain mask: {out}", highlight=False)
+    say({"weights": str(out), "seed": seed}, f"brain mask: {out}", as_json=as_json)
 
 
 evaluate = typer.Typer(help="Manifest and bundle to evidence.", no_args_is_help=True)
@@ -296,14 +309,16 @@ def brain_mask_on_people(
     data: Annotated[Path, typer.Option(help="Folder of the development data.")],
     bundle: BundleOption = bundles.DEFAULT,
     seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Dice of the brain mask on people, and how much of their tumours it keeps."""
     preprocess = Preprocess(bundle_module.brain_mask(bundle))
+    rows = evaluate_brain_mask(data, preprocess, seed)
     table = Table("scans", "n", "mean (95 % interval)", "worst")
-    for row in evaluate_brain_mask(data, preprocess, seed):
+    for row in rows:
         interval = f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
         table.add_row(row.group, str(row.n), interval, f"{row.worst:.3f}")
-    console.print(table)
+    say([asdict(row) for row in rows], table, as_json=as_json)
 
 
 @evaluate.command()
@@ -314,6 +329,7 @@ def detection(
     bundle: BundleOption = bundles.DEFAULT,
     split: SplitOption = None,
     seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """How well lesions are found, beside what finds them without a model."""
     with bundle_module.load(bundle) as kit, _work_folder() as work:
@@ -326,7 +342,7 @@ def detection(
             seed=seed,
             console=errors,
         )
-    _write_evidence(evidence, out, detection_table(evidence))
+    _write_evidence(evidence, out, detection_table(evidence), as_json=as_json)
 
 
 @evaluate.command()
@@ -336,13 +352,14 @@ def calibration(
     out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
     split: SplitOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What the bundle's own thresholds do: false positives, sensitivity, quarantine."""
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         evidence = evaluate_calibration(
             manifest, split or ["test"], kit, command=_command(), work=work, console=errors
         )
-    _write_evidence(evidence, out, calibration_table(evidence))
+    _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
 
 
 def _command() -> str:
@@ -350,8 +367,8 @@ def _command() -> str:
     return shlex.join(["mri-guard", *sys.argv[1:]])
 
 
-def _write_evidence(evidence: Evidence, out: Path, table: Table) -> None:
+def _write_evidence(evidence: Evidence, out: Path, table: Table, *, as_json: bool) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     evidence.save(out)
-    console.print(table)
-    console.print(f"evidence: {out}", highlight=False)
+    say(evidence.model_dump(mode="json"), table, as_json=as_json)
+    errors.print(f"evidence: {out}", highlight=False)

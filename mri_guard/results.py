@@ -99,14 +99,18 @@ def picture(
 
 
 def _slices(preprocessed: Preprocessed, anomaly: Anomaly | None) -> list[int]:
-    """Indices of the slices to show: the highest scores, in anatomical order."""
+    """Slices to show, in anatomical order: the highest scores, but not all neighbours."""
     covered = np.flatnonzero(preprocessed.brain.any(axis=(0, 1)))
     if anomaly is None or not np.isfinite(anomaly.slice_scores).any():
         candidates = covered if covered.size else np.arange(preprocessed.image.shape[2])
         picks = np.linspace(0, len(candidates) - 1, min(SHOWN_SLICES, len(candidates)))
         return sorted({int(candidates[round(pick)]) for pick in picks})
-    order = np.argsort(-np.nan_to_num(anomaly.slice_scores, nan=-np.inf))
-    return sorted(int(z) for z in order[:SHOWN_SLICES])
+    apart = max(1, covered.size // 12)
+    picked: list[int] = []
+    for z in np.argsort(-np.nan_to_num(anomaly.slice_scores, nan=-np.inf)):
+        if len(picked) < SHOWN_SLICES and all(abs(int(z) - other) >= apart for other in picked):
+            picked.append(int(z))
+    return sorted(picked)
 
 
 def _gray(plane: NDArray[np.float32]) -> NDArray[np.uint8]:

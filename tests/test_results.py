@@ -16,7 +16,7 @@ from mri_guard.records import (
     Scan,
     ScanHeader,
 )
-from mri_guard.results import EXAMINATION, MAP, PICTURE, picture, write_results
+from mri_guard.results import EXAMINATION, MAP, PICTURE, _slices, picture, write_results
 
 EXAMINED = Examination(
     bundle_digest="ab" * 32,
@@ -79,6 +79,17 @@ def test_shows_the_most_unusual_slice() -> None:
     with_map = np.asarray(picture(EXAMINED, preprocessed, _anomaly(preprocessed)))
     red, blue = with_map[..., 0].astype(int), with_map[..., 2].astype(int)
     assert np.any(red - blue > 150)
+
+
+def test_spreads_the_slices_it_shows() -> None:
+    image = np.full((128, 128, 48), 0.3, dtype=np.float32)
+    inside = np.ones(image.shape, dtype=bool)
+    preprocessed = Preprocessed(image, inside, inside.copy(), np.eye(4), 0.0, 1.0)
+    scores = np.exp(-np.abs(np.arange(48) - 20.0))
+    shown = _slices(preprocessed, Anomaly(image.copy(), image.copy(), scores, 1.0))
+    assert 20 in shown
+    assert len(shown) == 4
+    assert np.diff(shown).min() >= 4
 
 
 def test_map_lies_on_the_scans_own_grid(tmp_path: Path) -> None:
