@@ -26,6 +26,7 @@ from services.intake.service import digest
 from services.secrets import load_or_create
 from services.serve import ADDRESSES
 from services.settings import Settings
+from services.threads import share_cores
 
 SEED = 7
 QUIET_SECONDS = 1.0
@@ -72,6 +73,7 @@ def demo(keep: bool = False) -> int:
         SettingsError: the server does not start.
     """
     start = time.perf_counter()
+    share_cores()
     with tempfile.TemporaryDirectory(prefix="mri-guard-demo-") as folder, _server(folder) as server:
         settings = Settings(home=Path(folder) / "home")
         with console.status("making four synthetic studies"), bundle.load(settings.bundle) as kit:

@@ -38,6 +38,7 @@ from services.context import Context
 from services.db.models import Case, Instance, Series, WorkState
 from services.intake.spool import Spool
 from services.settings import Settings
+from services.threads import share_cores
 
 logger = structlog.get_logger(__name__)
 
@@ -350,6 +351,7 @@ def main(
     if parent is not None:
         _die_with(parent)
     logging.configure()
+    share_cores()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
