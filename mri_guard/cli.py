@@ -22,6 +22,7 @@ from rich.table import Table
 
 import bundles
 from mri_guard import bundle as bundle_module
+from mri_guard import export as export_module
 from mri_guard.errors import BundleError, InputError
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
 from mri_guard.evaluation.calibration import evaluate_calibration
@@ -29,6 +30,7 @@ from mri_guard.evaluation.calibration import table as calibration_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
+from mri_guard.evaluation.gallery import INDEX
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS
@@ -39,7 +41,9 @@ from mri_guard.records import Contrast, Examination, Outcome, Source
 from mri_guard.results import write_results
 from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle
+from mri_guard.training.lesion_shapes import lesion_shapes as load_lesion_shapes
 from mri_guard.training.train import TrainConfig
+from mri_guard.training.train import large as large_config
 
 SAID_NO, CALLED_WRONGLY, BROKEN = 1, 2, 3
 
@@ -252,6 +256,10 @@ def train(
         Path | None,
         typer.Option(help="Weights of the brain mask; those of the shipped bundle by default."),
     ] = None,
+    lesion_shapes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of lesion masks without images, for synthetic lesions."),
+    ] = None,
     data_statement: Annotated[
         Path | None, typer.Option(help="Markdown for the card: data and licences.")
     ] = None,
@@ -259,12 +267,20 @@ def train(
     version: Annotated[str, typer.Option(help="Of the bundle.")] = "0.1.0",
     contrast: Annotated[Contrast, typer.Option(help="What the scans are.")] = Contrast.FLAIR,
     steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps.")] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(help="Folder for training curves; wants the extra `tensorboard`."),
+    ] = None,
+    large: Annotated[bool, typer.Option(help="The configuration for one large GPU.")] = False,
+    device: Annotated[str, typer.Option(help="To train on: cpu, cuda, cuda:1.")] = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train on the manifests' `train` split, calibrate on `calibration`, write a bundle."""
     mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundles.DEFAULT)
-    settings = TrainConfig() if steps is None else TrainConfig(steps=steps)
+    settings = large_config() if large else TrainConfig()
+    if steps is not None:
+        settings = settings.model_copy(update={"steps": steps})
     try:
         digest = train_bundle(
             manifest,
@@ -278,6 +294,9 @@ def train(
             contrast=contrast,
             data=data_statement.read_text() if data_statement else "Not stated.",
             console=errors,
+            shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
+            tensorboard=tensorboard,
+            device=device,
         )
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
@@ -289,14 +308,39 @@ def train(
 def train_mask(
     label_maps: Annotated[Path, typer.Option(help="Folder of whole-head label maps, 1 mm.")],
     out: Annotated[Path, typer.Option(help="Weights to write, .safetensors.")],
-    steps: Annotated[int, typer.Option(min=1)] = 1000,
-    start: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    steps: Annotated[int, typer.Option(min=1)] = 1300,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train the brain mask on contrasts synthesised from label maps; goes on where it stopped."""
-    train_brain_mask(label_maps, out, steps=steps, seed=seed, start=start, report=errors.print)
+    train_brain_mask(label_maps, out, steps=steps, seed=seed, report=errors.print)
     say({"weights": str(out), "seed": seed}, f"brain mask: {out}", as_json=as_json)
+
+
+@app.command()
+@exits
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for the networks and export.json.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    formats: Annotated[
+        list[export_module.NetworkFormat] | None,
+        typer.Option("--format", help="torch (.pt2) or onnx; again for both; default: both."),
+    ] = None,
+    contrast: Annotated[Contrast, typer.Option(help="Of the phantoms.")] = Contrast.FLAIR,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a bundle's network for other runtimes, if it scores phantoms as the bundle does."""
+    if contrast not in LOOKS:
+        fail(f"no phantom looks like {contrast}; wanted {' or '.join(LOOKS)}", CALLED_WRONGLY)
+    with bundle_module.load(bundle) as kit:
+        scans = export_module.phantom_scans(kit.preprocess, contrast, seed)
+        written = export_module.write(kit, out, formats or list(export_module.NetworkFormat), scans)
+    table = Table("file", "score differs by", "map differs by", "SHA-256")
+    for file in written.files.values():
+        differences = (f"{file.parity.score:.1e}", f"{file.parity.map:.1e}")
+        table.add_row(str(out / file.name), *differences, file.sha256)
+    say(written.model_dump(mode="json"), table, as_json=as_json)
 
 
 evaluate = typer.Typer(help="Manifest and bundle to evidence.", no_args_is_help=True)
@@ -328,6 +372,18 @@ def detection(
     out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
     split: SplitOption = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures: best, worst, random, by size of lesion."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Baseline beside position; default: all. Two are trained."),
+    ] = None,
+    baselines: Annotated[
+        Path | None,
+        typer.Option(help="Folder that trained baselines are kept in; default: trained anew."),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -340,9 +396,14 @@ def detection(
             command=_command(),
             work=work,
             seed=seed,
+            gallery=gallery,
+            only=only or (),
+            baselines=baselines,
             console=errors,
         )
     _write_evidence(evidence, out, detection_table(evidence), as_json=as_json)
+    if gallery is not None:
+        errors.print(f"gallery: {gallery / INDEX}", highlight=False)
 
 
 @evaluate.command()

@@ -8,7 +8,7 @@ MriGuardError
 ├── BundleError         the operator: the bundle or the set-up is broken
 │   ├── DigestError         a file is not the one the bundle was made with
 │   ├── NotCalibratedError  too few healthy scores for the threshold asked for
-│   ├── UnfitModelError     training ended in a model that must not be shipped
+│   ├── UnfitModelError     training or export ended in a model that must not be shipped
 │   └── SettingsError       configuration that is missing or contradicts itself
 └── ReviewError         the reader: the review queue says no
     ├── NotFoundError       no such case for this user
@@ -67,7 +67,7 @@ class NotCalibratedError(BundleError):
 
 
 class UnfitModelError(BundleError):
-    """Training ended in a model that must not be shipped."""
+    """Training or export ended in a model that must not be shipped."""
 
 
 class SettingsError(BundleError):

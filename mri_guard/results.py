@@ -6,25 +6,22 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mri_guard.drawing import gray, signed_overlay
 from mri_guard.preprocess import to_scan_grid
 from mri_guard.records import Anomaly, Examination, Journey, Preprocessed
 
 EXAMINATION = "examination.json"
 MAP = "map.nii.gz"
+SIGNED_MAP = "signed_map.nii.gz"
 PICTURE = "picture.png"
 
 SHOWN_SLICES = 4
-MAP_FULL_SCALE = 6.0
-"""Anomaly map value, in healthy standard deviations, that is drawn fully opaque."""
-MAP_FAINTEST = 2.0
-"""Below it the map is not drawn."""
 
 
 def write_results(journey: Journey, folder: Path) -> list[Path]:
-    """Files written: always the record; map and picture when the journey got so far.
+    """Files written: always the record; maps and picture when the journey got so far.
 
     Each file appears whole or not at all.
 
@@ -42,10 +39,11 @@ def write_results(journey: Journey, folder: Path) -> list[Path]:
         with _whole(written[-1]) as part:
             picture(journey.examination, journey.preprocessed, journey.anomaly).save(part)
     if journey.scan is not None and journey.preprocessed and journey.anomaly:
-        native = to_scan_grid(journey.anomaly.map, journey.preprocessed.affine, journey.scan)
-        written.append(folder / MAP)
-        with _whole(written[-1]) as part:
-            nib.save(nib.Nifti1Image(native, journey.scan.affine), part)
+        for name, found in ((MAP, journey.anomaly.map), (SIGNED_MAP, journey.anomaly.signed)):
+            native = to_scan_grid(found, journey.preprocessed.affine, journey.scan)
+            written.append(folder / name)
+            with _whole(written[-1]) as part:
+                nib.save(nib.Nifti1Image(native, journey.scan.affine), part)
     return written
 
 
@@ -79,10 +77,12 @@ def picture(
         anomaly: None shows the scan alone.
     """
     columns = _slices(preprocessed, anomaly)
-    rows = [[_gray(preprocessed.image[..., z]) for z in columns]]
+    rows = [[gray(preprocessed.image[..., z]) for z in columns]]
     if anomaly is not None:
-        rows.append([_gray(anomaly.reconstruction[..., z]) for z in columns])
-        rows.append([_heat(preprocessed.image[..., z], anomaly.map[..., z]) for z in columns])
+        rows.append([gray(anomaly.reconstruction[..., z]) for z in columns])
+        rows.append(
+            [signed_overlay(rows[0][i], anomaly.signed[..., z]) for i, z in enumerate(columns)]
+        )
     tiles = np.concatenate([np.concatenate(row, axis=1) for row in rows])
     body = Image.fromarray(tiles).resize((tiles.shape[1] * 2, tiles.shape[0] * 2))
     banner = 44
@@ -92,7 +92,11 @@ def picture(
     font = ImageFont.load_default(14)
     decision = examination.decision
     draw.text((6, 4), f"{decision.outcome.upper()}: {decision.detail}", "white", font)
-    names = ["scan", "expected if healthy", "scan with anomaly map"][: len(rows)]
+    names = [
+        "scan",
+        "expected if healthy",
+        "scan with anomaly map (red: too bright, blue: too dark)",
+    ][: len(rows)]
     draw.text((6, 22), f"rows: {', '.join(names)}. Slices {columns}. R is left.", "gray", font)
     draw.text((4, banner + body.height // len(rows) // 2 - 8), "R", "yellow", font)
     return canvas
@@ -111,20 +115,3 @@ def _slices(preprocessed: Preprocessed, anomaly: Anomaly | None) -> list[int]:
         if len(picked) < SHOWN_SLICES and all(abs(int(z) - other) >= apart for other in picked):
             picked.append(int(z))
     return sorted(picked)
-
-
-def _gray(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """One slice as RGB, radiological: columns from right to left, rows from front to back."""
-    turned = np.clip(plane[::-1, ::-1].T, 0, 1.2) / 1.2
-    return np.repeat((turned * 255).astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _heat(plane: NDArray[np.float32], anomaly: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The slice with the map over it, from orange to yellow."""
-    turned = anomaly[::-1, ::-1].T
-    strength = np.clip((turned - MAP_FAINTEST) / (MAP_FULL_SCALE - MAP_FAINTEST), 0, 1)
-    color = np.stack(
-        [np.full_like(strength, 255.0), 80 + 175 * strength, np.zeros_like(strength)], axis=2
-    )
-    opacity = (0.75 * np.sqrt(strength))[..., None]
-    return np.asarray(_gray(plane) * (1 - opacity) + color * opacity, dtype=np.uint8)

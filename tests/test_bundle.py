@@ -9,20 +9,19 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from mri_guard import bundle
-from mri_guard.anomaly import HealthyStatistics, ModelConfig, Vae, VaeConfig
-from mri_guard.anomaly.residual import GRID
+from mri_guard.anomaly import ModelConfig, Vae, VaeConfig
 from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
 from mri_guard.errors import BundleError, DigestError, NotCalibratedError
 from mri_guard.preprocess.brain_mask import network
 from mri_guard.records import Contrast
+from tests.toys import plain_fusion
 
 VAE = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
 
 
 def _write(folder: Path, healthy: int = 100) -> str:
     torch.manual_seed(0)
-    statistics = HealthyStatistics(torch.zeros(GRID), torch.ones(GRID)).tensors()
-    parts = {"vae": Vae(VAE.model).state_dict(), "healthy": statistics}
+    parts = {"vae": Vae(VAE.model).state_dict(), "healthy": plain_fusion().tensors()}
     parts["brain"] = network().state_dict()
     tensors = {
         f"{part}.{key}": value for part, some in parts.items() for key, value in some.items()

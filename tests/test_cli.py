@@ -58,6 +58,7 @@ def test_sends_a_large_lesion_to_review_with_map_and_picture(tmp_path: Path) -> 
         "examination.json",
         "map.nii.gz",
         "picture.png",
+        "signed_map.nii.gz",
     }
     assert nib.load(tmp_path / "out" / "in" / "map.nii.gz").shape == (256, 256, 20)
 
@@ -142,10 +143,11 @@ def test_evaluates_detection_on_phantoms(tmp_path: Path) -> None:
             rows.append(f"{here}/{scan},{here}/{mask},{here}-{subject},{rest}")
     joined.write_text("\n".join(rows) + "\n")
     out = tmp_path / "evidence.json"
-    ran = runner.invoke(
-        app, ["evaluate", "detection", "--manifest", str(joined), "--out", str(out)]
-    )
+    asked = ["--manifest", str(joined), "--out", str(out), "--only", "intensity"]
+    asked += ["--gallery", str(tmp_path / "gallery")]
+    ran = runner.invoke(app, ["evaluate", "detection", *asked])
     assert ran.exit_code == 0, ran.stderr
+    assert "data:image/png" in (tmp_path / "gallery" / "index.html").read_text(encoding="utf-8")
     metrics = json.loads(out.read_text())["metrics"]
     for name in ("pixel_ap", "best_dice", "matched_slice_auroc", "intensity_pixel_ap"):
         assert 0 <= metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"] <= 1

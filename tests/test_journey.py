@@ -64,7 +64,7 @@ def _preprocess(scan: Scan) -> Preprocessed:
 
 def _score(preprocessed: Preprocessed) -> Anomaly:
     zeros = np.zeros_like(preprocessed.image)
-    return Anomaly(zeros, zeros.copy(), np.zeros(2), 1.0)
+    return Anomaly(zeros, zeros, zeros, np.zeros(2), 1.0)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def test_whatever_raises_ends_in_quarantine_without_its_message(step: str) -> No
 def test_not_a_number_ends_in_quarantine() -> None:
     def score(preprocessed: Preprocessed) -> Anomaly:
         zeros = np.zeros_like(preprocessed.image)
-        return Anomaly(zeros, zeros.copy(), np.zeros(2), float("nan"))
+        return Anomaly(zeros, zeros, zeros, np.zeros(2), float("nan"))
 
     decision = examine(SOURCE, replace(KIT, scorer=score)).examination.decision
     assert decision.outcome is Outcome.QUARANTINE

@@ -16,7 +16,7 @@ from mri_guard.records import (
     Scan,
     ScanHeader,
 )
-from mri_guard.results import EXAMINATION, MAP, PICTURE, _slices, picture, write_results
+from mri_guard.results import EXAMINATION, MAP, PICTURE, SIGNED_MAP, _slices, picture, write_results
 
 EXAMINED = Examination(
     bundle_digest="ab" * 32,
@@ -39,7 +39,7 @@ def _preprocessed(marked: tuple[int, int, int] = (100, 64, 3)) -> Preprocessed:
 
 def _anomaly(preprocessed: Preprocessed) -> Anomaly:
     unusual = np.where(preprocessed.image > 1, 8.0, 0.0).astype(np.float32)
-    return Anomaly(unusual, preprocessed.image.copy(), unusual.max(axis=(0, 1)) * 1.0, 1.0)
+    return Anomaly(unusual, unusual, preprocessed.image, unusual.max(axis=(0, 1)) * 1.0, 1.0)
 
 
 def _scan() -> Scan:
@@ -86,7 +86,7 @@ def test_spreads_the_slices_it_shows() -> None:
     inside = np.ones(image.shape, dtype=bool)
     preprocessed = Preprocessed(image, inside, inside.copy(), np.eye(4), 0.0, 1.0)
     scores = np.exp(-np.abs(np.arange(48) - 20.0))
-    shown = _slices(preprocessed, Anomaly(image.copy(), image.copy(), scores, 1.0))
+    shown = _slices(preprocessed, Anomaly(image, image, image, scores, 1.0))
     assert 20 in shown
     assert len(shown) == 4
     assert np.diff(shown).min() >= 4
@@ -95,7 +95,7 @@ def test_spreads_the_slices_it_shows() -> None:
 def test_map_lies_on_the_scans_own_grid(tmp_path: Path) -> None:
     preprocessed, scan = _preprocessed(), _scan()
     written = write_results(Journey(EXAMINED, scan, preprocessed, _anomaly(preprocessed)), tmp_path)
-    assert [path.name for path in written] == [EXAMINATION, PICTURE, MAP]
+    assert [path.name for path in written] == [EXAMINATION, PICTURE, MAP, SIGNED_MAP]
     saved = nib.load(tmp_path / MAP)
     assert saved.shape == scan.voxels.shape
     assert np.array_equal(saved.affine, scan.affine)

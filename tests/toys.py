@@ -1,9 +1,12 @@
 """Toy brains, small and quick: an ellipsoid with ventricles and texture, no skull."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from mri_guard.anomaly import ModelConfig, VaeConfig
+from mri_guard.anomaly import Fusion, FusionConfig, HealthyStatistics, ModelConfig, VaeConfig
+from mri_guard.anomaly.evidence import KINDS
+from mri_guard.anomaly.residual import GRID
 from mri_guard.records import Preprocessed
 
 SIDE = 48
@@ -39,6 +42,15 @@ def toy_brain(
         intensity_low=0.0,
         intensity_high=1.0,
     )
+
+
+def plain_fusion(spread: float = 1.0) -> Fusion:
+    """Healthy statistics of nothing: each evidence over one spread, the sum as it is."""
+
+    def statistics(spread: float) -> HealthyStatistics:
+        return HealthyStatistics(torch.zeros(GRID), torch.full(GRID, spread))
+
+    return Fusion({kind: statistics(spread) for kind in KINDS}, statistics(1.0), FusionConfig())
 
 
 def with_lesion(

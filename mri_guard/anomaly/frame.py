@@ -1,10 +1,13 @@
-"""The brain's own frame: where a voxel lies in the brain, and what the network looks at there."""
+"""The brain's own frame and scale: where a voxel lies in the brain, and what is seen there."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+MEDIAN = 0.7
+"""Where the brain's median intensity is put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,49 @@ class Frame:
         axes = [(2 * at + 1) / n - 1 for at, n in ((z, nz), (x, nx), (y, ny))]
         grid = torch.meshgrid(*axes, indexing="ij")
         return torch.stack([grid[1], grid[2], grid[0]], dim=1).clamp(-1.5, 1.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A brain as the network sees it: cut out, and on a scale that its lesion does not set.
+
+    In the preprocessed image a lesion, or fat that the mask let in, can be the 99th percentile that
+    everything is measured by, and healthy tissue then lies anywhere from 0.3 to 0.8. The median
+    stays in healthy tissue unless half of the brain is ill; and as intensities have a zero, at no
+    signal, one gain is all that there is to find.
+
+    Attributes:
+        frame: of the brain.
+        seen: float32, (z, x, y) of the frame's box, cut off at both ends; 0 outside the brain.
+        inside: bool, like seen.
+        gain: that normalised intensity was multiplied with, a scalar.
+    """
+
+    frame: Frame
+    seen: Tensor
+    inside: Tensor
+    gain: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor, brain: Tensor, multiple: int, low: float, high: float) -> "View":
+        """View of a brain; differentiable in the image.
+
+        Args:
+            image: float32, (z, x, y), normalised intensity.
+            brain: bool, like image, with at least one voxel.
+            multiple: see `Frame`.
+            low: what is seen is cut off below.
+            high: and above.
+        """
+        frame = Frame.of(brain, multiple)
+        inside = frame.cut(brain.float()) > 0
+        gain = MEDIAN / image[brain].median().clamp_min(0.05)
+        seen = (frame.cut(image) * gain).clamp(low, high) * inside
+        return cls(frame, seen, inside, gain)
+
+    def normalised(self, values: Tensor) -> Tensor:
+        """Values of the box, (z, x, y), back in normalised intensity, 0 outside the brain."""
+        return values * self.inside / self.gain
 
 
 def context_step(context_mm: float, spacing_mm: float) -> int:

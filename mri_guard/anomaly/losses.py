@@ -26,26 +26,32 @@ def gradient_l1(restored: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return along_x + along_y
 
 
-def dissimilarity(restored: Tensor, target: Tensor, weight: Tensor, window: int = 7) -> Tensor:
-    """1 - SSIM over square windows, weighted mean, a scalar in [0, 2] (Wang et al. 2004,
+def dissimilarity(restored: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """1 - SSIM, weighted mean, a scalar in [0, 2]."""
+    ssim = structural_similarity(restored, target)
+    return masked_l1(ssim, torch.ones_like(ssim), weight)
+
+
+def structural_similarity(one: Tensor, other: Tensor, window: int = 7) -> Tensor:
+    """SSIM around each pixel, over square windows, (b, 1, x, y), -1..1 (Wang et al. 2004,
     doi:10.1109/TIP.2003.819861, equation 13, with a data range of 1).
     """
 
     def local(image: Tensor) -> Tensor:
         return functional.avg_pool2d(image, window, 1, window // 2)
 
-    mean_r, mean_t = local(restored), local(target)
-    var_r = local(restored.square()) - mean_r.square()
-    var_t = local(target.square()) - mean_t.square()
-    covariance = local(restored * target) - mean_r * mean_t
-    ssim = ((2 * mean_r * mean_t + 1e-4) * (2 * covariance + 9e-4)) / (
-        (mean_r.square() + mean_t.square() + 1e-4) * (var_r + var_t + 9e-4)
+    mean_one, mean_other = local(one), local(other)
+    var_one = local(one.square()) - mean_one.square()
+    var_other = local(other.square()) - mean_other.square()
+    covariance = local(one * other) - mean_one * mean_other
+    ssim: Tensor = ((2 * mean_one * mean_other + 1e-4) * (2 * covariance + 9e-4)) / (
+        (mean_one.square() + mean_other.square() + 1e-4) * (var_one + var_other + 9e-4)
     )
-    return masked_l1(ssim, torch.ones_like(ssim), weight)
+    return ssim
 
 
-def rate(level_rates: list[Tensor], pixels: Tensor, free_nats: float) -> Tensor:
-    """Rate that is paid for, nats a brain pixel, a scalar: the sum over levels.
+def paid_rates(level_rates: list[Tensor], pixels: Tensor, free_nats: float) -> Tensor:
+    """Rate of each level that is paid for, nats a brain pixel, (levels,), finest first.
 
     Args:
         level_rates: of each level with a latent, finest first, (b, latents, x', y'), nats.
@@ -54,7 +60,6 @@ def rate(level_rates: list[Tensor], pixels: Tensor, free_nats: float) -> Tensor:
             that the top of the hierarchy stays awake (Kingma et al. 2016, arXiv:1606.04934).
     """
     *finer, coarsest = level_rates
-    paid = coarsest.mean((0, 2, 3)).clamp_min(free_nats).sum()
     places = coarsest.numel() / coarsest.shape[1]
-    total = paid * places + sum((level.sum() for level in finer), torch.zeros_like(paid))
-    return total / pixels.clamp_min(1)
+    awake = coarsest.mean((0, 2, 3)).clamp_min(free_nats).sum() * places
+    return torch.stack([*(level.sum() for level in finer), awake]) / pixels.clamp_min(1)

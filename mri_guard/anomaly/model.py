@@ -99,7 +99,8 @@ class Vae(nn.Module):
             window: (b, 2 * neighbours + 1, x, y), normalised intensity, 0 outside the brain; x and
                 y multiples of `config.multiple`.
             position: (b, 3, x, y), -1..1.
-            generator: draws the latents in training mode; in evaluation mode their mean is taken.
+            generator: draws the latents. Without one, PyTorch's own does in training mode, and in
+                evaluation mode the latents' mean is taken.
 
         Returns:
             (b, 1, x, y), and mean and log variance (b, latents, x', y') of each level that has a
@@ -134,8 +135,8 @@ class Vae(nn.Module):
     def _sample(
         self, mean: Tensor, log_variance: Tensor, generator: torch.Generator | None
     ) -> Tensor:
-        """Reparameterised draw in training mode, the mean otherwise."""
-        if not self.training:
+        """Reparameterised draw in training mode or with a generator, the mean otherwise."""
+        if not self.training and generator is None:
             return mean
         noise = torch.empty_like(mean).normal_(generator=generator)
         return mean + noise * torch.exp(0.5 * log_variance)

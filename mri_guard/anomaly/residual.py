@@ -1,8 +1,8 @@
-"""What the restoration left over, measured in healthy units and smoothed.
+"""What was found, measured in healthy units and smoothed.
 
-Healthy brains leave residuals too, more of them along the cortex and the ventricles. Each residual
-is compared with what held-out healthy brains leave at that place in the brain, then averaged over
-its neighbourhood, since a lesion is larger than a voxel and noise is not.
+Healthy brains leave residuals too, more of them along the cortex and the ventricles. Each value is
+compared with what held-out healthy brains show at that place in the brain, and averaged over its
+neighbourhood, since a lesion is larger than a voxel and noise is not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,16 +24,16 @@ PRIOR_SHARE = 0.02
 """Weight of the whole brain's statistics, as a share of the fullest cell's."""
 
 SMALLEST_SPREAD = 1e-3
-"""Normalised intensity; no cell is trusted to be quieter."""
+"""No cell is trusted to be quieter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HealthyStatistics:
-    """Mean and spread of the signed residual of healthy brains, by place in the brain.
+    """Mean and spread of one signed value in healthy brains, by place in the brain.
 
     Attributes:
-        mean: float32, `GRID`, normalised intensity.
-        spread: float32, `GRID`, normalised intensity, positive.
+        mean: float32, `GRID`.
+        spread: float32, `GRID`, positive.
     """
 
     mean: Tensor
@@ -44,8 +44,8 @@ class HealthyStatistics:
         """Statistics of held-out healthy brains, mirrored left to right.
 
         Args:
-            healthy: of each brain the signed residual, (z, x, y); where it counts, bool, like the
-                residual; and the place in the brain, (z, 3, x, y), as `Frame.positions` gives it.
+            healthy: of each brain the signed value, (z, x, y); where it counts, bool, like the
+                value; and the place in the brain, (z, 3, x, y), as `Frame.positions` gives it.
 
         Raises:
             ValueError: there is no healthy voxel.
@@ -68,35 +68,35 @@ class HealthyStatistics:
         return cls(mean.float(), spread.float())
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "HealthyStatistics":
-        """Statistics from the bundle's `healthy.*` tensors.
+    def from_tensors(cls, tensors: Mapping[str, Tensor], part: str) -> "HealthyStatistics":
+        """Statistics from the bundle's `healthy.PART.*` tensors.
 
         Raises:
             BundleError: a key, a shape or a value does not fit.
         """
-        check_tensors(tensors, {"mean": GRID, "spread": GRID}, "healthy")
+        check_tensors(tensors, {"mean": GRID, "spread": GRID}, f"healthy.{part}")
         if not bool((tensors["spread"] > 0).all()):
-            raise BundleError("healthy.spread is not positive everywhere")
+            raise BundleError(f"healthy.{part}.spread is not positive everywhere")
         return cls(tensors["mean"].float(), tensors["spread"].float())
 
     def tensors(self) -> dict[str, Tensor]:
         """Both tensors by name, for the bundle."""
         return {"mean": self.mean, "spread": self.spread}
 
-    def standardise(self, residual: Tensor, positions: Tensor) -> Tensor:
-        """Residual less the healthy mean, over the healthy spread, (z, x, y).
+    def standardise(self, value: Tensor, positions: Tensor) -> Tensor:
+        """Value less the healthy mean, over the healthy spread, (z, x, y).
 
         Args:
-            residual: signed, (z, x, y), normalised intensity.
+            value: signed, (z, x, y).
             positions: (z, 3, x, y).
         """
-        both = torch.stack([self.mean, self.spread])[None].to(residual)
+        both = torch.stack([self.mean, self.spread])[None].to(value)
         # grid_sample wants the fastest axis first: y, x, z of a (z, x, y) grid.
-        at = positions[:, [1, 0, 2]].permute(0, 2, 3, 1)[None].to(residual)
+        at = positions[:, [1, 0, 2]].permute(0, 2, 3, 1)[None].to(value)
         mean, spread = functional.grid_sample(
             both, at, mode="bilinear", padding_mode="border", align_corners=False
         )[0]
-        standardised: Tensor = (residual - mean) / spread
+        standardised: Tensor = (value - mean) / spread
         return standardised
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from mri_guard.anomaly.frame import Frame, context_step, windows
+from mri_guard.anomaly.evidence import Fusion, FusionConfig, evidence
+from mri_guard.anomaly.frame import View, context_step, windows
 from mri_guard.anomaly.model import ModelConfig, Vae
-from mri_guard.anomaly.residual import HealthyStatistics, check_tensors, smooth
+from mri_guard.anomaly.residual import check_tensors
 from mri_guard.errors import SeriesError
 from mri_guard.records import Anomaly, Finite, Preprocessed, Record
 
@@ -22,10 +23,9 @@ class VaeConfig(Record):
 
     Attributes:
         model: the network's shape.
-        intensity_low: images are cut off below, normalised intensity.
+        intensity_low: what is seen is cut off below, in units of `View`.
         intensity_high: and above.
-        smoothing_px: Gaussian standard deviation of the map in the plane, pixels.
-        smoothing_mm: the same across slices, millimetres.
+        fusion: how evidence becomes the map.
         top_share: the scan's score is the mean of this share of the brain's highest map values.
             Of few voxels, so that a small lesion counts; of more than one, so that no pixel alone
             can raise it, and hiding a lesion means changing all of it.
@@ -36,8 +36,7 @@ class VaeConfig(Record):
     model: ModelConfig = ModelConfig()
     intensity_low: Finite = -0.5
     intensity_high: Finite = 3.0
-    smoothing_px: float = Field(default=1.5, ge=0, le=10)
-    smoothing_mm: float = Field(default=3.0, ge=0, le=50)
+    fusion: FusionConfig = FusionConfig()
     top_share: float = Field(default=0.01, gt=0, le=1)
     slice_top_share: float = Field(default=0.05, gt=0, le=1)
     smallest_slice_px: int = Field(default=100, ge=1)
@@ -48,13 +47,14 @@ class VaeScorer:
     """Finds what is unusual; satisfies `ports.Scorer`.
 
     Attributes:
-        model: in evaluation mode; runs where its image lies.
-        statistics: what healthy brains leave over.
+        model: `Vae` in evaluation mode, or what is called like it and gives the restored slice
+            first; runs where its parameters lie, on the CPU if it has none.
+        fusion: what healthy brains show, and how evidence becomes the map.
         config: the fixed rule.
     """
 
-    model: Vae
-    statistics: HealthyStatistics
+    model: nn.Module
+    fusion: Fusion
     config: VaeConfig
 
     @classmethod
@@ -71,11 +71,11 @@ class VaeScorer:
         check_tensors(vae, wanted, "vae")
         model.load_state_dict(dict(vae))
         model.requires_grad_(False)
-        return cls(model.eval(), HealthyStatistics.from_tensors(healthy), config)
+        return cls(model.eval(), Fusion.from_tensors(healthy, config.fusion), config)
 
     def to(self, device: torch.device | str) -> "VaeScorer":
         """The same scorer on a device; the model itself moves."""
-        return VaeScorer(self.model.to(device), self.statistics, self.config)
+        return VaeScorer(self.model.to(device), self.fusion, self.config)
 
     def __call__(self, preprocessed: Preprocessed) -> Anomaly:
         """Anomaly map and scores.
@@ -83,14 +83,16 @@ class VaeScorer:
         Raises:
             SeriesError: `no-brain-found`.
         """
-        device = next(self.model.parameters()).device
+        device = next(self.model.parameters(), torch.empty(0)).device
         image, brain = tensors(preprocessed, device)
         with torch.inference_mode():
-            anomaly, restored = self.map_tensor(image, brain, slice_gap_mm(preprocessed))
+            signed, restored = self.map_tensor(image, brain, slice_gap_mm(preprocessed))
+            anomaly = signed.abs()
             score = scan_score(anomaly, brain, self.config)
             slices = slice_scores(anomaly, brain, self.config)
         return Anomaly(
             map=volume(anomaly),
+            signed=volume(signed),
             reconstruction=volume(restored),
             slice_scores=slices.double().cpu().numpy(),
             score=float(score),
@@ -107,44 +109,41 @@ class VaeScorer:
         Raises:
             SeriesError: `no-brain-found`.
         """
-        return scan_score(self.map_tensor(image, brain, gap_mm)[0], brain, self.config)
+        # Too bright and too dark count alike.
+        return scan_score(self.map_tensor(image, brain, gap_mm)[0].abs(), brain, self.config)
 
     def map_tensor(self, image: Tensor, brain: Tensor, gap_mm: float) -> tuple[Tensor, Tensor]:
-        """Anomaly map and restored image, each (z, 1, x, y), 0 outside the brain; differentiable.
+        """Signed map and restored image, each (z, 1, x, y), 0 outside the brain; differentiable.
 
-        Arguments and errors as `score_tensor`.
+        The map is positive where the image is too bright. Arguments and errors as `score_tensor`.
         """
-        residual, restored, frame = self.residual_tensor(image, brain, gap_mm)
-        positions = frame.positions(image.device)
-        inside = frame.cut(brain[:, 0].float()) > 0
-        unusual = self.statistics.standardise(residual, positions)
-        smoothed = smooth(
-            unusual, inside, self.config.smoothing_px, self.config.smoothing_mm / gap_mm
-        )
-        # Too bright and too dark count alike.
+        restored, view = self.restored_tensor(image, brain, gap_mm)
+        positions = view.frame.positions(image.device)
+        signed = self.fusion(evidence(view.seen, view.inside, restored, positions, gap_mm))
         shape = brain[:, 0].shape
-        return frame.put(smoothed.abs(), shape)[:, None], frame.put(restored, shape)[:, None]
+        return (
+            view.frame.put(signed, shape)[:, None],
+            view.frame.put(view.normalised(restored), shape)[:, None],
+        )
 
-    def residual_tensor(
-        self, image: Tensor, brain: Tensor, gap_mm: float
-    ) -> tuple[Tensor, Tensor, Frame]:
-        """Signed residual and restored image in the brain's frame, (z', x', y'), and the frame.
+    def restored_tensor(self, image: Tensor, brain: Tensor, gap_mm: float) -> tuple[Tensor, View]:
+        """The restored image in the view's units, (z', x', y') of its box, and the view.
 
         Arguments and errors as `score_tensor`.
         """
         if not bool(brain.any()):
             raise SeriesError("no-brain-found", "the brain mask is empty")
         shape, config = self.config.model, self.config
-        frame = Frame.of(brain[:, 0], shape.multiple)
-        inside = frame.cut(brain[:, 0].to(image))
-        seen = frame.cut(image[:, 0]).clamp(config.intensity_low, config.intensity_high) * inside
-        stack = windows(seen, shape.neighbours, context_step(shape.context_mm, gap_mm))
-        positions = frame.positions(image.device)
+        view = View.of(
+            image[:, 0], brain[:, 0], shape.multiple, config.intensity_low, config.intensity_high
+        )
+        stack = windows(view.seen, shape.neighbours, context_step(shape.context_mm, gap_mm))
+        positions = view.frame.positions(image.device)
         parts = zip(
             torch.split(stack, BATCH_SLICES), torch.split(positions, BATCH_SLICES), strict=True
         )
-        restored = torch.cat([self.model(part, place)[0][:, 0] for part, place in parts]) * inside
-        return seen - restored, restored, frame
+        restored = torch.cat([self.model(part, place)[0][:, 0] for part, place in parts])
+        return restored * view.inside, view
 
 
 def scan_score(anomaly: Tensor, brain: Tensor, config: VaeConfig) -> Tensor:
@@ -185,7 +184,7 @@ def top_mean(values: Tensor, share: float) -> Tensor:
 def tensors(preprocessed: Preprocessed, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Image, float32, and brain, bool, (z, 1, x, y), as `VaeScorer.score_tensor` takes them."""
     image, brain = (
-        torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, 2, 0)))[:, None].to(device)
+        torch.from_numpy(np.moveaxis(array, 2, 0).copy())[:, None].to(device)
         for array in (preprocessed.image, preprocessed.brain)
     )
     return image, brain

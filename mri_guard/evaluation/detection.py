@@ -4,7 +4,8 @@ Every figure is taken on the model's grid with the same brain mask for all rows;
 the brain mask misses count as missed by every row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,26 @@ from rich.progress import track
 from rich.table import Table
 from scipy import ndimage
 
-from mri_guard.anomaly import VaeConfig, VaeScorer
+from mri_guard.anomaly import Vae, VaeConfig, VaeScorer
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
-from mri_guard.evaluation.baselines import Atlas, Baseline, Intensity, Position, relative_position
+from mri_guard.evaluation.baseline_parts.material import STEPS, Learnt, Material
+from mri_guard.evaluation.baseline_parts.relative_position import relative_position
+from mri_guard.evaluation.baselines import BY_SLICE, fit_baselines
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.gallery import Gallery, write_gallery
 from mri_guard.journey import Kit
 from mri_guard.metrics.bootstrap import DRAWS, patient_counts, summary
-from mri_guard.metrics.by_patient import Counts, Pixels, Slices, Values
+from mri_guard.metrics.by_patient import Counts, Lesions, Pixels, Slices, Values
 from mri_guard.ports import Scorer
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources
 from mri_guard.records import Anomaly, Preprocessed
+
+SMALL_PX = 50
+"""Largest cross-section of a small lesion, pixels of 2 mm in one axial slice."""
+
+SMALL_FOUND = "lesions_up_to_50_found"
 
 Figures = dict[str, Callable[[Counts], Values]]
 
@@ -51,6 +60,11 @@ DEFINITIONS = {
     "sensitivity_at_90_specificity": (
         f"share of lesion slices found at 90 % specificity of slices: {_SLICES}"
     ),
+    SMALL_FOUND: (
+        "share of small lesions that the map touches where it is above its own threshold of best "
+        f"Dice, taken anew in each resample; a lesion is what connects in 3-D over faces, edges or "
+        f"corners, and small where no axial slice shows more than {SMALL_PX} pixels of it, {_GRID}"
+    ),
 }
 
 
@@ -62,15 +76,17 @@ class Row:
         name: `""` for the bundle's model, the baseline's name otherwise.
         pixels: of each patient.
         slices: of all.
+        small: the small lesions; None where the map points at none.
     """
 
     name: str
     pixels: Pixels
     slices: Slices
+    small: Lesions | None
 
     def figures(self) -> Figures:
         """Each figure as a function of how often each patient counts."""
-        return {
+        figures: Figures = {
             "pixel_ap": self.pixels.average_precision,
             "best_dice": self.pixels.best_dice,
             "slice_auroc": self.slices.auroc,
@@ -78,6 +94,7 @@ class Row:
             "within_subject_auroc": self.slices.within_subject_auroc,
             "sensitivity_at_90_specificity": self.slices.sensitivity_at,
         }
+        return figures | ({SMALL_FOUND: self.small.found} if self.small else {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +102,14 @@ class Case:
     """One scan with its truth.
 
     Attributes:
-        subject: index of the patient.
+        subject: index of the patient; -1 where nothing of the patient is assessed.
+        patient: as the manifest names them.
         preprocessed: on the model's grid.
         lesion: bool, (x, y, z).
     """
 
     subject: int
+    patient: str
     preprocessed: Preprocessed
     lesion: NDArray[np.bool_]
 
@@ -104,6 +123,10 @@ def evaluate_detection(
     work: Path,
     seed: int = 0,
     draws: int = DRAWS,
+    gallery: Path | None = None,
+    only: Collection[str] = (),
+    baselines: Path | None = None,
+    steps: int = STEPS,
     console: Console | None = None,
 ) -> Evidence:
     """Evidence for the bundle's model and its baselines, with paired differences.
@@ -117,13 +140,17 @@ def evaluate_detection(
         kit: from the bundle.
         command: written into the evidence.
         work: folder that archives may be extracted into.
-        seed: of the bootstrap.
+        seed: of the bootstrap and of the gallery's random choice.
         draws: of the bootstrap.
+        gallery: folder for pictures of the model's results; None draws none.
+        only: names of the baselines that are wanted beside `position`; all where empty.
+        baselines: folder that trained baselines are kept in; without it they are trained anew.
+        steps: of training each.
         console: where progress is shown; None shows none.
 
     Raises:
-        SettingsError: no scan of these splits could be examined, or none has a lesion, or there is
-            no train split to fit the baselines on.
+        SettingsError: no scan of these splits could be examined, or none has a lesion, or the train
+            split is too small to fit the baselines on; or there is no such baseline.
     """
     rows = read_manifest(manifest)
     assessed = [row for row in rows if row.split in splits]
@@ -131,17 +158,18 @@ def evaluate_detection(
     cases, refused = _cases(assessed, subjects, kit, work=work, console=console, what="reading")
     train = [row for row in rows if row.split == "train"]
     learnt, _ = _cases(train, subjects, kit, work=work, console=console, what="baselines")
-    if not any(case.lesion.any() for case in cases) or not learnt:
-        raise SettingsError(
-            f"{len(cases)} scans examined, {len(learnt)} of the train split; wanted scans with "
-            "lesions, and a train split for the baselines"
-        )
+    if not any(case.lesion.any() for case in cases):
+        raise SettingsError(f"{len(cases)} scans examined; wanted scans with lesions")
     known = sorted({case.subject for case in cases})
+    material = _material(learnt, kit.scorer, folder=baselines or work, steps=steps, seed=seed)
     scorers: list[tuple[str, Scorer]] = [("", kit.scorer)]
-    config = kit.scorer.config if isinstance(kit.scorer, VaeScorer) else VaeConfig()
-    scorers += [(baseline.name, baseline) for baseline in _baselines(learnt, config)]
+    scorers += [(one.name, one) for one in fit_baselines(material, only, console)]
 
-    results = [_row(name, scorer, cases, known, console) for name, scorer in scorers]
+    shown = Gallery.of((case.lesion for case in cases), generator(seed, "gallery"))
+    results = [
+        _row(name, scorer, cases, known, console, gallery=None if name else shown)
+        for name, scorer in scorers
+    ]
     counts = patient_counts(len(known), generator(seed, "detection bootstrap"), draws)
     metrics = _metrics(results, counts)
     metrics["scans_not_examined"] = Metric(
@@ -152,7 +180,7 @@ def evaluate_detection(
         unit="scans",
         definition="scans that reading or preprocessing refused; in no other figure",
     )
-    return Evidence(
+    evidence = Evidence(
         kind="detection",
         command=command,
         bundle_digest=kit.bundle_digest,
@@ -163,21 +191,37 @@ def evaluate_detection(
         metrics=metrics,
         tables={"patients": _patients(results[0], cases, known), "refused": refused},
     )
+    if gallery is not None:
+        write_gallery(shown, evidence, gallery)
+    return evidence
 
 
 def table(evidence: Evidence) -> Table:
-    """The rows side by side; slice AUROC never without position, matched and within-subject."""
+    """The rows side by side.
+
+    Slice AUROC stands in no row that lacks the matched and the within-subject figure, and in none
+    at all without the position row.
+    """
     columns = tuple(DEFINITIONS)
     n = evidence.metrics["pixel_ap"].n
+    shown = dict(evidence.metrics)
     printed = Table(title=f"Detection, {n} patients; 95 % intervals over patients")
     printed.add_column("row")
     for column in columns:
-        printed.add_column(column.replace("_", " "))
+        lesions = shown.get(column) if column == SMALL_FOUND else None
+        printed.add_column(
+            column.replace("_", " ") + (f" ({lesions.n} {lesions.unit})" if lesions else "")
+        )
     prefixes = [""] + [
         name.removesuffix("pixel_ap") for name in evidence.metrics if name.endswith("_pixel_ap")
     ]
     for prefix in prefixes:
-        cells = [evidence.metrics.get(prefix + column) for column in columns]
+        needed = {"position_slice_auroc"} | {
+            f"{prefix}{beside}" for beside in ("matched_slice_auroc", "within_subject_auroc")
+        }
+        if not needed <= evidence.metrics.keys():
+            shown.pop(f"{prefix}slice_auroc", None)
+        cells = [shown.get(prefix + column) for column in columns]
         printed.add_row(
             prefix.replace("_", " ").strip() or "model",
             *(
@@ -188,9 +232,19 @@ def table(evidence: Evidence) -> Table:
     return printed
 
 
-def _baselines(learnt: list[Case], config: VaeConfig) -> tuple[Baseline, ...]:
-    pairs = [(case.preprocessed, case.lesion) for case in learnt]
-    return (Intensity(config), Position.fit(pairs, config), Atlas.fit(pairs, config))
+def _material(
+    learnt: Sequence[Case], scorer: Scorer, *, folder: Path, steps: int, seed: int
+) -> Material:
+    """The train split, to be scored as the bundle's model is."""
+    ours = scorer if isinstance(scorer, VaeScorer) else None
+    return Material.of(
+        [Learnt(case.patient, case.preprocessed, case.lesion) for case in learnt],
+        ours.config if ours else VaeConfig(),
+        folder=folder,
+        encoder=deepcopy(ours.model).cpu() if ours and isinstance(ours.model, Vae) else None,
+        steps=steps,
+        seed=seed,
+    )
 
 
 def _cases(
@@ -218,30 +272,41 @@ def _cases(
             else lesion_on_grid(row.mask, preprocessed.affine, (shape[0], shape[1], shape[2]))
         )
         index = subjects.index(row.subject) if row.subject in subjects else -1
-        cases.append(Case(index, preprocessed, lesion))
+        cases.append(Case(index, row.subject, preprocessed, lesion))
     return cases, refused
 
 
 def _row(
-    name: str, scorer: Scorer, cases: Sequence[Case], known: Sequence[int], console: Console | None
+    name: str,
+    scorer: Scorer,
+    cases: Sequence[Case],
+    known: Sequence[int],
+    console: Console | None,
+    *,
+    gallery: Gallery | None,
 ) -> Row:
-    """One scorer on all cases."""
+    """One scorer on all cases; the gallery, where there is one, sees each."""
     scores: list[list[NDArray[np.float64]]] = [[] for _ in known]
     truth: list[list[NDArray[np.bool_]]] = [[] for _ in known]
     slices = []
+    small: list[tuple[float, int]] = []
     for case in track(cases, name or "model", console=console, disable=console is None):
         patient = known.index(case.subject)
         anomaly = scorer(case.preprocessed)
+        if gallery is not None:
+            gallery.add(patient, case.preprocessed, case.lesion, anomaly)
         looked_at = case.preprocessed.brain | case.lesion
         found = np.where(case.preprocessed.brain, anomaly.map, -np.inf)
         scores[patient].append(found[looked_at].astype(np.float64))
         truth[patient].append(case.lesion[looked_at])
+        small += [(float(found[one].max()), patient) for one in small_lesions(case.lesion)]
         rows = slice_rows(anomaly, case)
         slices.append(np.column_stack([rows, np.full(len(rows), patient)]))
     stacked = np.concatenate(slices)
+    pixels = Pixels.of([np.concatenate(s) for s in scores], [np.concatenate(t) for t in truth])
     return Row(
         name=name,
-        pixels=Pixels.of([np.concatenate(s) for s in scores], [np.concatenate(t) for t in truth]),
+        pixels=pixels,
         slices=Slices(
             scores=stacked[:, 0],
             truth=stacked[:, 1] > 0,
@@ -249,7 +314,26 @@ def _row(
             patient=stacked[:, 3].astype(np.int64),
             patients=len(known),
         ),
+        small=None
+        if name in BY_SLICE
+        else Lesions(
+            pixels,
+            np.array([score for score, _ in small], dtype=np.float64),
+            np.array([patient for _, patient in small], dtype=np.int64),
+        ),
     )
+
+
+def small_lesions(lesion: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Mask of each lesion that is small, like `lesion`.
+
+    Args:
+        lesion: bool, (x, y, z). What connects over faces, edges or corners is one; it is small
+            where no axial slice shows more than `SMALL_PX` of it.
+    """
+    labels, count = ndimage.label(lesion, structure=np.ones((3, 3, 3)))
+    each = [labels == index for index in range(1, count + 1)]
+    return [one for one in each if one.sum(axis=(0, 1)).max() <= SMALL_PX]
 
 
 def slice_rows(anomaly: Anomaly, case: Case) -> NDArray[np.float64]:
@@ -276,28 +360,34 @@ def _metrics(rows: Sequence[Row], counts: Counts) -> dict[str, Metric]:
     once = np.ones((1, counts.shape[1]), dtype=np.int64)
     metrics: dict[str, Metric] = {}
 
-    def add(name: str, value: float, drawn: Values, definition: str) -> None:
+    def add(
+        name: str, value: float, drawn: Values, counted: tuple[int, str], definition: str
+    ) -> None:
         if not np.isfinite(value) or not np.isfinite(drawn).any():
             return  # no such figure on this sample, e.g. no two slices at like positions
         found = summary(value, drawn)
-        metrics[name] = Metric(
-            **found.model_dump(), n=counts.shape[1], unit="patients", definition=definition
-        )
+        n, unit = counted
+        metrics[name] = Metric(**found.model_dump(), n=n, unit=unit, definition=definition)
 
     model: dict[str, tuple[float, Values]] = {}
     for row in rows:
         for name, figure in row.figures().items():
             value, drawn = float(figure(once)[0]), figure(counts)
+            counted = (counts.shape[1], "patients")
+            if name == SMALL_FOUND and row.small is not None:
+                counted = (len(row.small.scores), "lesions")
             if row.name == "":
                 model[name] = (value, drawn)
-                add(name, value, drawn, DEFINITIONS[name])
+                add(name, value, drawn, counted, DEFINITIONS[name])
                 continue
-            add(f"{row.name}_{name}", value, drawn, f"{row.name} baseline: {DEFINITIONS[name]}")
+            definition = f"{row.name} baseline: {DEFINITIONS[name]}"
+            add(f"{row.name}_{name}", value, drawn, counted, definition)
             ours, ours_drawn = model[name]
             add(
                 f"{name}_minus_{row.name}",
                 ours - value,
                 ours_drawn - drawn,
+                counted,
                 f"the model's {name} less the {row.name} baseline's, paired by patient",
             )
     return metrics

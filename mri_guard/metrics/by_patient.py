@@ -28,10 +28,12 @@ class Pixels:
     Attributes:
         positive: int64, (patients, bins).
         negative: like positive.
+        edges: float64, (bins - 2,), rising: scores between the bins; the last bin is of -inf.
     """
 
     positive: NDArray[np.int64]
     negative: NDArray[np.int64]
+    edges: Values
 
     @classmethod
     def of(cls, scores: Sequence[Scores], truth: Sequence[Truth], bins: int = BINS) -> "Pixels":
@@ -39,13 +41,7 @@ class Pixels:
         pooled = np.concatenate(scores)
         finite = pooled[np.isfinite(pooled)]
         edges = np.unique(np.quantile(finite, np.linspace(0, 1, bins)[1:-1]))
-        # -inf, which a missed pixel scores, has the last bin to itself.
-        place = [
-            np.where(
-                np.isneginf(s), len(edges) + 1, len(edges) - np.searchsorted(edges, s, "right")
-            )
-            for s in scores
-        ]
+        place = [_bins(edges, s) for s in scores]
         length = len(edges) + 2
         positive, negative = (
             np.stack(
@@ -56,7 +52,7 @@ class Pixels:
             )
             for wanted in (True, False)
         )
-        return cls(positive, negative)
+        return cls(positive, negative, edges)
 
     def average_precision(self, counts: Counts) -> Values:
         """Pixel average precision, (draws,)."""
@@ -66,13 +62,41 @@ class Pixels:
 
     def best_dice(self, counts: Counts) -> Values:
         """Largest Dice over all thresholds, (draws,)."""
+        return np.asarray(self._dice(counts).max(1))
+
+    def best_bin(self, counts: Counts) -> NDArray[np.int64]:
+        """The last bin above the threshold of largest Dice, int64, (draws,)."""
+        return np.asarray(self._dice(counts).argmax(1))
+
+    def _dice(self, counts: Counts) -> Values:
         hits, all_ = self._cumulated(counts)
-        dice = 2 * hits / np.maximum(all_ + hits[:, -1:], 1)
-        return np.asarray(dice.max(1))
+        return np.asarray(2 * hits / np.maximum(all_ + hits[:, -1:], 1))
 
     def _cumulated(self, counts: Counts) -> tuple[Values, Values]:
         hits = np.cumsum(counts @ self.positive, axis=1).astype(np.float64)
         return hits, hits + np.cumsum(counts @ self.negative, axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesions:
+    """Lesions that a map finds, or misses, at its own threshold of largest Dice.
+
+    Attributes:
+        pixels: of the map, which the threshold is taken from.
+        scores: float64, (n,), the map's highest within each lesion; -inf where it did not look.
+        patient: int64, (n,), index of the patient.
+    """
+
+    pixels: Pixels
+    scores: Scores
+    patient: NDArray[np.int64]
+
+    def found(self, counts: Counts) -> Values:
+        """Share of lesions found, (draws,), each draw at its own threshold; NaN without lesions."""
+        place = _bins(self.pixels.edges, self.scores)
+        seen = (place <= self.pixels.best_bin(counts)[:, None]) & np.isfinite(self.scores)
+        weight = counts[:, self.patient].astype(np.float64)
+        return _ratio((weight * seen).sum(1), weight.sum(1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +179,12 @@ class Slices:
         draws = counts.astype(np.float64)
         quadratic = [np.einsum("da,ab,db->d", draws, table, draws) for table in (won, all_)]
         return _ratio(quadratic[0], quadratic[1])
+
+
+def _bins(edges: Values, scores: Scores) -> NDArray[np.int64]:
+    """Bin of each score, by falling score; -inf, which a missed pixel scores, has the last."""
+    place = len(edges) - np.searchsorted(edges, scores, "right")
+    return np.where(np.isneginf(scores), len(edges) + 1, place)
 
 
 def _ratio(part: Values, whole: Values, otherwise: float = np.nan) -> Values:

@@ -1,9 +1,9 @@
-"""Where the brain is: a small 2.5-D U-Net that has seen no real scan, and its application.
+"""Where the brain is: a small 3-D U-Net that has seen no real scan, and its application.
 
 The network is trained on contrasts synthesised from label maps, as SynthStrip is (Hoopes et al.
 2022, NeuroImage 260, 119474, doi:10.1016/j.neuroimage.2022.119474), so that it owes nothing to one
-sequence or maker. We depart from it in looking at five axial slices at a time, since clinical
-stacks have thick ones. `mri_guard.training.brain_mask` trains it.
+sequence or maker. We depart from it in the grid: pixels of 2 mm in axial slices about 5 mm apart,
+as clinical stacks have them. `mri_guard.training.brain_mask` trains it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.networks.nets.basic_unet import BasicUNet
+from monai.networks.nets.dynunet import DynUNet
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -21,59 +21,35 @@ from torch import Tensor, nn
 
 from mri_guard.errors import BundleError
 
-NEIGHBOURS = 2
-"""Slices above and below that the network sees beside the one it labels."""
-
-CONTEXT_MM = 5.0
-"""Distance wanted from one of these slices to the next."""
+SPACING_MM = 5.0
+"""Distance wanted between the slices that the network sees at once."""
 
 CEILING = 1.5
 """Network input is cut at this multiple of the head's 99th percentile."""
 
-BATCH_SLICES = 16
-
 
 def network() -> nn.Module:
-    """Untrained U-Net: (b, 6, 128, 128) inputs to (b, 1, 128, 128) logits, 0.48 M parameters."""
-    unet: nn.Module = BasicUNet(
-        spatial_dims=2,
-        in_channels=2 * NEIGHBOURS + 2,
+    """Untrained U-Net: (b, 1, z, 128, 128) images to (b, 1, z, 128, 128) logits, 1.1 M parameters.
+
+    The stack is never halved, so that any height fits. From pixels of 8 mm on the network looks
+    across slices too; twelve of them each way reach it.
+    """
+    kernels = [(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)]
+    strides = [(1, 1, 1), *[(1, 2, 2)] * 4]
+    unet: nn.Module = DynUNet(
+        spatial_dims=3,
+        in_channels=1,
         out_channels=1,
-        features=(16, 32, 48, 64, 96, 16),
-        norm=("group", {"num_groups": 8}),
+        kernel_size=kernels,
+        strides=strides,
+        upsample_kernel_size=strides[1:],
+        filters=(16, 24, 32, 64, 96),
+        norm_name=("group", {"num_groups": 4}),
     )
+    # MONAI lists each layer a second time outside the tree that runs; weights are stored once.
+    for twice in ("input_block", "downsamples", "bottleneck", "upsamples"):
+        delattr(unet, twice)
     return unet
-
-
-def context_step(spacing_mm: float) -> int:
-    """Slices from one network input to the next, so that they lie about `CONTEXT_MM` apart."""
-    return max(1, round(CONTEXT_MM / spacing_mm))
-
-
-def windows(slices: Tensor, step: int = 1) -> Tensor:
-    """Each slice with its neighbours as channels, (z, 5, x, y); the end slices repeat.
-
-    Args:
-        slices: (z, x, y).
-        step: slices from one neighbour to the next.
-    """
-    count = len(slices)
-    offsets = step * torch.arange(-NEIGHBOURS, NEIGHBOURS + 1, device=slices.device)
-    index = torch.arange(count, device=slices.device)[:, None] + offsets
-    return slices[index.clamp(0, count - 1)]
-
-
-def with_depth(stack: Tensor, depth_mm: Tensor) -> Tensor:
-    """Windows with how far below the top of the head they lie as one more channel.
-
-    A jaw and a temporal lobe look alike in five slices; 40 mm against 120 mm tells them apart.
-
-    Args:
-        stack: (z, 5, x, y).
-        depth_mm: (z,), 0 at the highest slice with head and above it.
-    """
-    level = (depth_mm.to(stack) / 100)[:, None, None, None].expand(-1, 1, *stack.shape[2:])
-    return torch.cat([stack, level], dim=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +91,7 @@ class BrainMask:
         if not head.any():
             return np.zeros_like(head)
         probability = self.probability(image, head, spacing_mm)
-        # Slices are labelled one by one: let neighbours closer than the context agree.
+        # Stacks between one another are labelled apart: let neighbours closer than that agree.
         smooth = ndimage.gaussian_filter(probability, (0.5, 0.5, min(1.0, 2.0 / spacing_mm)))
         return largest_piece(head & (smooth > 0.5))
 
@@ -128,12 +104,14 @@ class BrainMask:
         scale = max(float(np.percentile(image[head], 99)), 1e-6)
         slices = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, 2, 0) / scale))
         slices = slices.float().clamp(0, CEILING).to(device)
-        top = np.flatnonzero(head.any(axis=(0, 1)))[-1]
-        depth_mm = torch.from_numpy((top - np.arange(image.shape[2])).clip(0) * spacing_mm)
-        stack = with_depth(windows(slices, context_step(spacing_mm)), depth_mm)
-        parts = [stack[i : i + BATCH_SLICES] for i in range(0, len(stack), BATCH_SLICES)]
-        out = torch.cat([torch.sigmoid(self.network(part)) for part in parts])
-        return np.ascontiguousarray(np.moveaxis(out[:, 0].cpu().numpy(), 0, 2))
+        out = torch.empty_like(slices)
+        # Thin slices are several stacks of the wanted spacing, one between the other; a slab is
+        # not torn into single slices for it.
+        stacks = max(1, min(round(SPACING_MM / spacing_mm), len(slices) // 4))
+        for first in range(stacks):
+            logits = self.network(slices[None, None, first::stacks])
+            out[first::stacks] = torch.sigmoid(logits[0, 0])
+        return np.ascontiguousarray(np.moveaxis(out.cpu().numpy(), 0, 2))
 
 
 def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

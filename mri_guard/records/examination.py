@@ -50,21 +50,22 @@ class Anomaly:
     """What the model finds unusual, on the model's grid.
 
     Attributes:
-        map: float32, (x, y, z), smoothed healthy-z of the residual; 0 outside the brain; rises
-            with abnormality.
+        map: float32, (x, y, z), in healthy spreads; 0 outside the brain; rises with abnormality.
+        signed: float32, (x, y, z), the same with its sign: positive where the image is too bright.
         reconstruction: float32, (x, y, z), normalised intensity: the healthy image the model sees.
         slice_scores: float64, (z,), one per axial slice; NaN where a slice has too little brain.
         score: the scan's score.
     """
 
     map: NDArray[np.float32]
+    signed: NDArray[np.float32]
     reconstruction: NDArray[np.float32]
     slice_scores: NDArray[np.float64]
     score: float
 
     def __post_init__(self) -> None:
         """Freezes the arrays."""
-        for array in (self.map, self.reconstruction, self.slice_scores):
+        for array in (self.map, self.signed, self.reconstruction, self.slice_scores):
             readonly(array)
 
 

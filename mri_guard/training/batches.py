@@ -11,14 +11,7 @@ from torch import Tensor
 from mri_guard.determinism import generator
 from mri_guard.training.augmentation import Appearance
 from mri_guard.training.data import Subject
-from mri_guard.training.synthetic_lesions import (
-    HELD_OUT,
-    TRAINED,
-    Change,
-    Window,
-    coarse_noise,
-    corrupt,
-)
+from mri_guard.training.synthetic_lesions import Kind, Window, coarse_noise, corrupt
 
 Groups = Sequence[Sequence[Subject]]
 """Subjects by manifest: each manifest is drawn from as often as the others, whatever its size."""
@@ -34,6 +27,7 @@ class Batch:
         target: float32, (b, 1, x, y), the centre slice before it was corrupted.
         brain: float32, (b, 1, x, y), 0 or 1.
         lesion: float32, (b, 1, x, y), 0..1, how much of a lesion lies there.
+        drawn: sample and kind of each lesion.
     """
 
     window: Tensor
@@ -41,6 +35,32 @@ class Batch:
     target: Tensor
     brain: Tensor
     lesion: Tensor
+    drawn: tuple[tuple[int, int], ...]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same on a device."""
+        parts = (self.window, self.position, self.target, self.brain, self.lesion)
+        window, position, target, brain, lesion = (part.to(device) for part in parts)
+        return Batch(window, position, target, brain, lesion, self.drawn)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corruption:
+    """How windows are corrupted.
+
+    Attributes:
+        kinds: of lesions to draw from.
+        odds: float64, probability of each kind.
+        lesion_share: share of windows with one or two lesions.
+        noise_share: share of windows with coarse noise.
+        shapes: of real lesions.
+    """
+
+    kinds: Sequence[Kind]
+    odds: NDArray[np.float64]
+    lesion_share: float
+    noise_share: float
+    shapes: Sequence[Window] = ()
 
 
 def training_batch(
@@ -50,8 +70,7 @@ def training_batch(
     *,
     size: int,
     crop_px: int,
-    lesion_share: float,
-    noise_share: float,
+    corruption: Corruption,
     appearance: Appearance,
 ) -> Batch:
     """The batch of one training step.
@@ -62,58 +81,70 @@ def training_batch(
         step: its number.
         size: windows.
         crop_px: sides of each.
-        lesion_share: share of windows with one or two synthetic lesions.
-        noise_share: share of windows with coarse noise.
+        corruption: of the input alone.
         appearance: of input and target alike.
     """
     rng = generator(seed, "training batch", step)
-    samples = []
-    for _ in range(size):
+    samples, drawn = [], []
+    for index in range(size):
         subject = _subject(groups, rng)
         image, brain, position = _crop(subject, crop_px, rng)
         donor, _, _ = _crop(_subject(groups, rng), crop_px, rng)
         image = appearance(image, brain, rng)
         window, lesion = image, np.zeros(image.shape[1:], dtype=np.float32)
-        if rng.random() < lesion_share:
+        if rng.random() < corruption.lesion_share:
             for _ in range(rng.integers(1, 3)):
-                window, one = _corrupt(
-                    window, brain, donor, TRAINED, depth_px=subject.depth_px, rng=rng
+                kind = int(rng.choice(len(corruption.kinds), p=corruption.odds))
+                window, soft = corrupt(
+                    window,
+                    brain,
+                    donor,
+                    corruption.kinds[kind],
+                    depth_px=subject.depth_px,
+                    rng=rng,
+                    shapes=corruption.shapes,
                 )
-                lesion = np.maximum(lesion, one)
-        if rng.random() < noise_share:
+                if soft is not None:
+                    lesion = np.maximum(lesion, soft[len(window) // 2])
+                    drawn.append((index, kind))
+        if rng.random() < corruption.noise_share:
             window = coarse_noise(window, brain, rng)
         centre = len(image) // 2
         samples.append((window, position, image[centre][None], brain[centre][None], lesion[None]))
-    return _batch(samples)
+    return _batch(samples, drawn)
 
 
 def held_out_batches(
-    groups: Groups, seed: int, *, size: int, count: int, crop_px: int
+    groups: Groups, seed: int, kinds: Sequence[Kind], *, size: int, count: int, crop_px: int
 ) -> list[Batch]:
-    """Fixed batches with lesions of the held-out families alone: what checkpoints are chosen by.
+    """Fixed batches with one lesion in each window: what models are measured by.
 
     Args:
         groups: of the validation split.
         seed: root seed.
+        kinds: of the lesions, all drawn alike.
         size: windows in each.
         count: batches.
         crop_px: sides of each window.
     """
     batches = []
-    for index in range(count):
-        rng = generator(seed, "held-out batch", index)
-        samples = []
-        for _ in range(size):
+    for number in range(count):
+        rng = generator(seed, "held-out batch", number)
+        samples, drawn = [], []
+        for index in range(size):
             subject = _subject(groups, rng)
             image, brain, position = _crop(subject, crop_px, rng)
-            window, lesion = _corrupt(
-                image, brain, image, HELD_OUT, depth_px=subject.depth_px, rng=rng
+            kind = int(rng.integers(len(kinds)))
+            window, soft = corrupt(
+                image, brain, image, kinds[kind], depth_px=subject.depth_px, rng=rng
             )
             centre = len(image) // 2
+            lesion = np.zeros_like(image[centre]) if soft is None else soft[centre]
+            drawn.append((index, kind))
             samples.append(
                 (window, position, image[centre][None], brain[centre][None], lesion[None])
             )
-        batches.append(_batch(samples))
+        batches.append(_batch(samples, drawn))
     return batches
 
 
@@ -141,23 +172,9 @@ def _crop(
     return image, brain, position
 
 
-def _corrupt(
-    window: Window,
-    brain: NDArray[np.bool_],
-    donor: Window,
-    families: tuple[Change, ...],
-    *,
-    depth_px: float,
-    rng: np.random.Generator,
-) -> tuple[Window, Window]:
-    """The window with a lesion, and how much of it lies in the centre slice, (x, y)."""
-    changed, lesion = corrupt(window, brain, donor, families, depth_px=depth_px, rng=rng)
-    if lesion is None:
-        return changed, np.zeros(window.shape[1:], dtype=np.float32)
-    return changed, lesion.soft[len(window) // 2]
-
-
-def _batch(samples: Sequence[tuple[NDArray[np.generic], ...]]) -> Batch:
+def _batch(
+    samples: Sequence[tuple[NDArray[np.generic], ...]], drawn: Sequence[tuple[int, int]]
+) -> Batch:
     stacked = (np.stack(parts).astype(np.float32) for parts in zip(*samples, strict=True))
     window, position, target, brain, lesion = (torch.from_numpy(part) for part in stacked)
-    return Batch(window, position, target, brain, lesion)
+    return Batch(window, position, target, brain, lesion, tuple(drawn))

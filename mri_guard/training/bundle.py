@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -14,6 +15,7 @@ from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast
 from mri_guard.training.calibrate import calibration_of
 from mri_guard.training.card import model_card
+from mri_guard.training.synthetic_lesions import Window
 from mri_guard.training.train import TrainConfig, train
 
 
@@ -30,6 +32,9 @@ def train_bundle(
     contrast: Contrast,
     data: str,
     console: Console,
+    shapes: Sequence[Window] = (),
+    tensorboard: Path | None = None,
+    device: torch.device | str = "cpu",
 ) -> str:
     """Digest of the bundle that was written.
 
@@ -45,6 +50,9 @@ def train_bundle(
         contrast: what the scans are; the bundle will know this one.
         data: what the card says of the data, Markdown.
         console: where progress is shown.
+        shapes: of real lesions, for the synthetic ones.
+        tensorboard: folder for training curves; None writes none.
+        device: to train on.
 
     Raises:
         SettingsError: a manifest or the checkpoint does not fit.
@@ -53,12 +61,27 @@ def train_bundle(
         KeyboardInterrupt: after the checkpoint was written.
     """
     preprocess = Preprocess(brain_mask)
-    model = train(manifests, work, config, seed=seed, preprocess=preprocess, console=console)
-    rows = [row for path in manifests for row in read_manifest(path) if row.split == "calibration"]
+    model = train(
+        manifests,
+        work,
+        config,
+        seed=seed,
+        preprocess=preprocess,
+        shapes=shapes,
+        tensorboard=tensorboard,
+        device=device,
+        console=console,
+    )
+    every = [row for path in manifests for row in read_manifest(path)]
+    rows = [row for row in every if row.split == "calibration"]
+    lesioned = [
+        row for row in every if row.split in {"train", "validation"} and row.label == "abnormal"
+    ]
     with Progress(console=console) as progress:
-        task = progress.add_task("calibrating", total=len(rows))
+        task = progress.add_task("calibrating", total=len(rows) + len(lesioned))
         calibration = calibration_of(
             rows,
+            lesioned,
             preprocess,
             model.scorer(),
             cache=work / "cache",

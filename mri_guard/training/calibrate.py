@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_guard.bundle import Calibration
@@ -14,6 +16,7 @@ from mri_guard.ports import Scorer
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow
+from mri_guard.records import Preprocessed
 from mri_guard.training.data import prepared_scan, preprocess_digest
 
 logger = logging.getLogger(__name__)
@@ -21,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 def calibration_of(
     rows: Sequence[ManifestRow],
+    lesioned: Sequence[ManifestRow],
     preprocess: Preprocess,
     scorer: Scorer,
     *,
@@ -35,6 +39,9 @@ def calibration_of(
 
     Args:
         rows: the calibration split.
+        lesioned: further scans with lesions, for the detectors alone: the model may have learnt
+            from their lesion-free slices, never from the lesions, and these scans differ more from
+            one another than from what it has not seen.
         preprocess: as the bundle uses it.
         scorer: as the bundle uses it.
         cache: folder for preprocessed scans.
@@ -46,20 +53,18 @@ def calibration_of(
     with_healthy = {_site(row) for row in rows if row.label == "healthy"}
     statistics: list[float] = []
     with Decoder() as decoder:
-        for row in rows:
+        for row in (*rows, *lesioned):
             try:
                 scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
-                score = scorer(scan).score
-                statistics.append(detector.statistic(scan, score, scorer))
-                if row.label == "healthy":
-                    healthy.setdefault(_site(row), []).append(score)
-                elif lesion is not None and _site(row) not in with_healthy:
-                    near = ndimage.binary_dilation(lesion.any(axis=(0, 1)))
-                    brain = scan.brain & ~near[None, None]
-                    if brain.any():
+                anomaly = scorer(scan)
+                statistics.append(detector.statistic(scan, anomaly, scorer))
+                if row.split == "calibration":
+                    free = _lesion_free(scan, lesion)
+                    if row.label == "healthy":
+                        healthy.setdefault(_site(row), []).append(anomaly.score)
+                    elif free is not None and _site(row) not in with_healthy:
                         group = f"{_site(row)}, slices without lesion"
-                        free = scorer(replace(scan, brain=brain)).score
-                        healthy.setdefault(group, []).append(free)
+                        healthy.setdefault(group, []).append(scorer(free).score)
             except InputError as error:
                 logger.warning("a calibration scan is left out: %s", error)
             progress()
@@ -67,6 +72,15 @@ def calibration_of(
         healthy_scores={group: tuple(scores) for group, scores in healthy.items()},
         detectors={detector.name: tuple(sorted(statistics))},
     )
+
+
+def _lesion_free(scan: Preprocessed, lesion: NDArray[np.bool_] | None) -> Preprocessed | None:
+    """The scan with its slices at least two away from the lesion alone; None where none is left."""
+    if lesion is None:
+        return None
+    near = ndimage.binary_dilation(lesion.any(axis=(0, 1)))
+    brain = scan.brain & ~near[None, None]
+    return replace(scan, brain=brain) if brain.any() else None
 
 
 def _site(row: ManifestRow) -> str:

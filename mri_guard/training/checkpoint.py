@@ -23,6 +23,8 @@ class Progress:
         best_ap: its held-out average precision.
         best: its weights.
         history: one record for each check.
+        prices: of a nat of each level, as the rate control has set them.
+        difficulty: of each kind of lesion, as the mining estimates it.
     """
 
     run: str
@@ -31,6 +33,8 @@ class Progress:
     best_ap: float
     best: dict[str, Tensor]
     history: list[dict[str, float]]
+    prices: list[float]
+    difficulty: list[float]
 
 
 def save(
@@ -44,7 +48,14 @@ def save(
     metadata = {
         "run": progress.run,
         "progress": json.dumps(
-            [progress.step, progress.best_step, progress.best_ap, progress.history]
+            [
+                progress.step,
+                progress.best_step,
+                progress.best_ap,
+                progress.history,
+                progress.prices,
+                progress.difficulty,
+            ]
         ),
     }
     part = path.with_suffix(".part")
@@ -79,8 +90,8 @@ def resume(
         index, name = key.split(".", 1)
         moments.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
-    step, best_step, best_ap, history = json.loads(metadata["progress"])
-    return Progress(run, step, best_step, best_ap, _part(tensors, "best."), history)
+    step, best_step, best_ap, history, prices, hard = json.loads(metadata["progress"])
+    return Progress(run, step, best_step, best_ap, _part(tensors, "best."), history, prices, hard)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from mri_guard import preprocess as preprocess_package
 from mri_guard.anomaly import VaeConfig, slice_gap_mm
-from mri_guard.anomaly.frame import Frame, context_step
+from mri_guard.anomaly.frame import View, context_step
 from mri_guard.errors import InputError
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.preprocess.grid import PIXEL_MM
@@ -34,7 +34,7 @@ class Subject:
     """One scan, cut to its brain's frame.
 
     Attributes:
-        image: float32, (z, x, y), normalised intensity, 0 outside the brain.
+        image: float32, (z, x, y), in units of `View`, 0 outside the brain.
         brain: bool, (z, x, y).
         positions: float32, (z, 3, x, y), place in the brain.
         lesion_free: bool, (z,): no lesion here nor in the slice above or below.
@@ -82,9 +82,8 @@ def subject_of(
     shape = config.model
     brain = torch.from_numpy(np.ascontiguousarray(np.moveaxis(preprocessed.brain, 2, 0)))
     image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(preprocessed.image, 2, 0)))
-    frame = Frame.of(brain, shape.multiple)
-    inside = frame.cut(brain.float()) > 0
-    seen = frame.cut(image).clamp(config.intensity_low, config.intensity_high) * inside
+    view = View.of(image, brain, shape.multiple, config.intensity_low, config.intensity_high)
+    frame, inside = view.frame, view.inside
 
     free = np.ones(len(brain), dtype=np.bool_)
     if lesion is not None and lesion.any():
@@ -99,7 +98,7 @@ def subject_of(
         if free[window_index(int(z), len(free), shape.neighbours, step)].all()
     ]
     return Subject(
-        image=seen.numpy(),
+        image=view.seen.numpy(),
         brain=inside.numpy(),
         positions=frame.positions(torch.device("cpu")).numpy(),
         lesion_free=free,

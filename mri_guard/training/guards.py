@@ -68,6 +68,14 @@ def measure(model: Vae, batches: Sequence[Batch]) -> Fitness:
     )
 
 
+def undone_share(batch: Batch, restored: torch.Tensor) -> torch.Tensor:
+    """Of each window the share of its corruption that the restoration took back, (b,)."""
+    seen = batch.window[:, batch.window.shape[1] // 2]
+    change = seen - batch.target[:, 0]
+    shared = ((seen - restored[:, 0]) * change).sum((1, 2))
+    return shared / change.square().sum((1, 2)).clamp_min(1e-6)
+
+
 def atlas_ap(groups: Groups, batches: Sequence[Batch]) -> float:
     """Pixel average precision of no learning at all: |z| of the intensity at its place.
 
@@ -128,4 +136,6 @@ def _precision(scores: Sequence[torch.Tensor], batches: Sequence[Batch]) -> floa
     inside = [batch.brain[:, 0] > 0 for batch in batches]
     truth = [batch.lesion[:, 0][mask] >= 0.5 for batch, mask in zip(batches, inside, strict=True)]
     values = [score[mask] for score, mask in zip(scores, inside, strict=True)]
-    return average_precision(torch.cat(truth).numpy(), torch.cat(values).double().numpy())
+    return average_precision(
+        torch.cat(truth).cpu().numpy(), torch.cat(values).double().cpu().numpy()
+    )

@@ -1,4 +1,4 @@
-"""Axial slices of heads with contrasts that no scanner has, from label maps of whole heads.
+"""Axial stacks of heads with contrasts that no scanner has, from label maps of whole heads.
 
 Follows SynthSeg (Billot et al. 2023, Medical Image Analysis 86, 102789) and SynthStrip (Hoopes et
 al. 2022): a label map is deformed, every label draws its own intensity, then resolution, bias
@@ -17,10 +17,11 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from mri_guard.preprocess.brain_mask import CEILING, NEIGHBOURS, windows, with_depth
+from mri_guard.preprocess.brain_mask import CEILING
 
 GRID = 128
 PIXEL_MM = 2.0
+MOST_SLICES = 40
 
 # FreeSurfer numbers, and those of the SAMSEG atlas above 500. Left and right share a class.
 TISSUES: dict[str, tuple[int, ...]] = {
@@ -49,12 +50,16 @@ TISSUES: dict[str, tuple[int, ...]] = {
     "cortical_bone": (515,),
     "marrow": (516,),
     "optic_nerve": (530,),
+    # Parts of the map's one soft tissue, which is muscle where it is neither; see `_fat`.
+    "orbital_fat": (),
+    "scalp_fat": (),
 }
 NAMES = tuple(TISSUES)
 BRAIN = tuple(range(1, 13))  # white matter to lesion
 CSF = NAMES.index("csf")
 VEIN = NAMES.index("vein")
 SOFT_TISSUE = NAMES.index("soft_tissue")
+ORBIT = ("eye", "eye_muscle", "optic_nerve")
 
 # Means in units of a bright white matter, as (low, high); what is not named draws from (0, 1).
 FLAIR = {
@@ -74,6 +79,8 @@ FLAIR = {
     "artery": (0.0, 0.3),
     "vein": (0.0, 0.6),
     "soft_tissue": (0.2, 1.3),
+    "orbital_fat": (0.3, 1.6),
+    "scalp_fat": (0.3, 1.6),
     "skin": (0.3, 1.4),
     "marrow": (0.1, 1.2),
     "cortical_bone": (0.0, 0.15),
@@ -94,6 +101,8 @@ T1 = {
     "artery": (0.0, 1.2),
     "vein": (0.0, 1.2),
     "soft_tissue": (0.2, 1.3),
+    "orbital_fat": (0.4, 1.6),
+    "scalp_fat": (0.4, 1.6),
     "skin": (0.4, 1.4),
     "marrow": (0.2, 1.3),
     "cortical_bone": (0.0, 0.15),
@@ -109,14 +118,12 @@ class HeadLabels:
         brain: bool, (x, y, z), the target.
         centre: middle of the head's bounding box, voxels, x and y.
         brain_z: lowest and highest slice with brain.
-        top_z: highest slice with head.
     """
 
     tissue: Tensor
     brain: Tensor
     centre: tuple[float, float]
     brain_z: tuple[int, int]
-    top_z: int
 
 
 def load_head(path: Path) -> HeadLabels:
@@ -127,6 +134,7 @@ def load_head(path: Path) -> HeadLabels:
         lookup[[n for n in numbers if n < len(lookup)]] = index
     tissue = lookup[volume]
     brain = brain_target(tissue)
+    _name_fat(tissue)
     head_x, head_y = (np.flatnonzero((tissue > 0).any(axis=other)) for other in ((1, 2), (0, 2)))
     z = np.flatnonzero(brain.any(axis=(0, 1)))
     return HeadLabels(
@@ -134,8 +142,16 @@ def load_head(path: Path) -> HeadLabels:
         brain=torch.from_numpy(brain),
         centre=(float(head_x[[0, -1]].mean()), float(head_y[[0, -1]].mean())),
         brain_z=(int(z[0]), int(z[-1])),
-        top_z=int(np.flatnonzero((tissue > 0).any(axis=(0, 1)))[-1]),
     )
+
+
+def _name_fat(tissue: NDArray[np.uint8]) -> None:
+    """Soft tissue behind and around the eyes, or under the skin, named so in place."""
+    soft = tissue == SOFT_TISSUE
+    for name, beside, reach_mm in (("scalp_fat", ("air", "skin"), 8), ("orbital_fat", ORBIT, 8)):
+        seeds = np.isin(tissue, [NAMES.index(part) for part in beside])
+        near = ndimage.distance_transform_edt(~seeds) <= reach_mm
+        tissue[soft & near] = NAMES.index(name)
 
 
 def brain_target(tissue: NDArray[np.uint8], reach: int = 12) -> NDArray[np.bool_]:
@@ -153,36 +169,51 @@ def brain_target(tissue: NDArray[np.uint8], reach: int = 12) -> NDArray[np.bool_
     return filled
 
 
-def synthesise(head: HeadLabels, slices: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Network inputs (n, 6, 128, 128) and targets (n, 1, 128, 128) from one head, one contrast."""
-    count = slices + 2 * NEIGHBOURS
-    spacing = rng.uniform(3.5, 9.0)
-    parts = int(rng.integers(1, 4)) if spacing > 4.5 else int(rng.integers(1, 3))
-    thickness = rng.uniform(1.0, spacing)
+def synthesise(head: HeadLabels, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, target and where lesions lie, float32, (1, z, 128, 128), of one head in one contrast.
 
-    within = ((np.arange(parts) + 0.5) / parts - 0.5) * thickness
-    planes = (np.arange(count)[:, None] - (count - 1) / 2) * spacing + within
-    points, depth = _points(head, planes.ravel(), rng)
-    depth_mm = _believed(depth.reshape(count, parts).mean(dim=1), rng)
+    Target and lesions are 0 or 1; lesions are part of the target.
+    """
+    heights, spacing = _stack(head, rng)
+    count = len(heights)
+    parts = int(rng.integers(1, 4)) if spacing > 4.5 else int(rng.integers(1, 3))
+    within = ((np.arange(parts) + 0.5) / parts - 0.5) * rng.uniform(1.0, spacing)
+
+    points = _points(head, (heights[:, None] + within).ravel(), rng)
     tissue, brain = _look_up(head, points)
     image = _paint(tissue, brain, rng)
-    image = _lesions(image, brain, spacing / parts, rng)
-    image = image.reshape(count, parts, GRID, GRID).mean(dim=1)
-    inside = brain.reshape(count, parts, GRID, GRID).float().mean(dim=1) >= 0.5
-    outside = (tissue == 0).reshape(count, parts, GRID, GRID).float().mean(dim=1)
+    image, lesion = _lesions(image, brain, spacing / parts, rng)
+
+    def thick(thin: Tensor) -> Tensor:
+        return thin.reshape(count, parts, GRID, GRID).float().mean(dim=1)
+
+    image, inside, outside = thick(image), thick(brain) >= 0.5, thick(tissue == 0)
     image = _scanner(image, outside, inside, rng)
 
     scale = torch.quantile(image[outside < 0.5], 0.99) if (outside < 0.5).any() else image.max()
     image = image / scale.clamp_min(1e-3) * float(np.exp(rng.uniform(-0.3, 0.3)))
-    image = image.clamp(0, CEILING)
+    lesions = (thick(lesion) >= 0.5) & inside
+    return image.clamp(0, CEILING)[None], inside[None].float(), lesions[None].float()
 
-    first, last = NEIGHBOURS, NEIGHBOURS + slices
-    if rng.random() < 0.25:  # the stack begins here
-        image[:first] = image[first]
-    if rng.random() < 0.25:  # or ends here
-        image[last:] = image[last - 1]
-    inputs = with_depth(windows(image), depth_mm)
-    return inputs[first:last], inside[first:last, None].float()
+
+def _stack(head: HeadLabels, rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:
+    """Heights of the slices, voxels of the label map, and their distance in mm.
+
+    Mostly the whole brain with more or less of neck and air; else a part of that, or a thin slab.
+    """
+    low, high = head.brain_z
+    first, last = low - rng.uniform(0, 60), high + rng.uniform(0, 20)
+    spacing = rng.uniform(3.3, 8.0)
+    kind = rng.choice(("whole", "part", "slab"), p=(0.65, 0.2, 0.15))
+    if kind == "part":
+        first, last = np.sort(rng.uniform(first, last, 2))
+    elif kind == "slab":
+        first, spacing = rng.uniform(first, last), rng.uniform(1.5, 8.0)
+        last = first + 10 * spacing * rng.random()
+    count = int(np.clip((last - first) // spacing, 1, MOST_SLICES))
+    if count == 2:  # oneDNN's bfloat16 gradient of a strided 3-D convolution is rubbish for two
+        count = 3
+    return np.asarray(first + spacing * np.arange(count), np.float64), float(spacing)
 
 
 def _field(
@@ -194,45 +225,25 @@ def _field(
     return out[0]
 
 
-def _believed(depth_mm: Tensor, rng: np.random.Generator) -> Tensor:
-    """What a stack tells of its depth: inexact, and counted from its own top where it is cut."""
-    told = depth_mm + rng.normal(0, 6)
-    if rng.random() < 0.35:
-        told = told - rng.uniform(0, max(0.0, float(told[-1])))
-    return told.clamp_min(0)
-
-
-def _points(
-    head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Voxels of the label map that planes at `z` (mm) look at, (3, n, 128, 128), and their depth.
-
-    The depth is in mm below the top of the head, (n,).
-    """
-    depth, height_mm = len(z), float(z[-1] - z[0])
+def _points(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
+    """Voxels of the label map that planes at heights `z` look at, (3, n, 128, 128)."""
+    depth, height_mm, middle = len(z), float(z[-1] - z[0]), float(z.mean())
     plane = (torch.arange(GRID) - (GRID - 1) / 2) * PIXEL_MM
-    grid = torch.stack(torch.meshgrid(torch.from_numpy(z).float(), plane, plane, indexing="ij"))[
-        [1, 2, 0]
-    ]
+    heights = torch.from_numpy(z - middle).float()
+    grid = torch.stack(torch.meshgrid(heights, plane, plane, indexing="ij"))[[1, 2, 0]]
 
     angles = np.deg2rad(rng.normal(0, 8, 3))
     sides = rng.uniform(0.85, 1.15, 3) * rng.uniform(0.9, 1.1)
     shear = np.eye(3) + np.triu(rng.normal(0, 0.04, (3, 3)), 1)
     flip = np.diag([rng.choice([-1.0, 1.0]), 1.0, 1.0])
     matrix = torch.from_numpy(flip @ _rotation(angles) @ shear @ np.diag(1 / sides)).float()
-
-    low, high = head.brain_z
-    # More often below the brain than chance would have it: there most mistakes are made.
-    around = (low, high) if rng.random() < 0.6 else (low - 60, high + 15)
-    middle = rng.uniform(*around)
     centre = torch.tensor([*head.centre, middle]) + torch.from_numpy(rng.normal(0, 8, 3)).float()
 
     cells = max(2, round(height_mm / 25) + 1)
     bend = _field(rng, (depth, GRID, GRID), (cells, 10, 10), 3) * rng.uniform(0, 3.5)
-    warp = _field(rng, (depth, GRID, GRID), (2, 4, 4), 3) * rng.uniform(0, 6)
+    warp = _field(rng, (depth, GRID, GRID), (3, 4, 4), 3) * rng.uniform(0, 6)
     moved = torch.einsum("ij,jdxy->idxy", matrix, grid) + bend + warp
-    depth_mm = (head.top_z - float(centre[2])) / float(matrix[2, 2]) - torch.from_numpy(z)
-    return moved + centre.float()[:, None, None, None], depth_mm
+    return moved + centre.float()[:, None, None, None]
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -264,17 +275,19 @@ def _paint(tissue: Tensor, brain: Tensor, rng: np.random.Generator) -> Tensor:
     image = torch.from_numpy(means)[tissue]
     image = image + torch.from_numpy(spreads)[tissue] * _normal(rng, shape)
 
-    # The map's one label for fat, muscle and neck: three draws in patches.
-    patches = _field(rng, shape, (3, 16, 16))[0]
+    # The map's one label for muscle and neck: three draws in patches.
+    patches = _field(rng, shape, (max(3, shape[0] // 6), 16, 16))[0]
     soft = (tissue == SOFT_TISSUE) & ~brain
     for sign in (-1, 1):
         image = torch.where(soft & (sign * patches > 0.3), _uniform(rng, 0.0, 1.3), image)
     # Tissue is not of one value: let it wander slowly inside a label.
-    return image * (1 + rng.uniform(0, 0.12) * _field(rng, shape, (3, 20, 20))[0])
+    return image * (
+        1 + rng.uniform(0, 0.12) * _field(rng, shape, (max(3, shape[0] // 6), 20, 20))[0]
+    )
 
 
 def _contrast(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and spread of each tissue, float32, (25,)."""
+    """Mean and spread of each tissue, float32, (27,)."""
     prior = (FLAIR, T1, {})[int(rng.choice(3, p=[0.45, 0.35, 0.2]))]
     ranges = np.array([prior.get(name, (0.0, 1.0)) for name in NAMES])
     means = rng.uniform(ranges[:, 0], ranges[:, 1])
@@ -290,11 +303,17 @@ def _contrast(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np
     return means.astype(np.float32), rng.uniform(0.0, 0.08, len(NAMES)).astype(np.float32)
 
 
-def _lesions(image: Tensor, brain: Tensor, step_mm: float, rng: np.random.Generator) -> Tensor:
-    """The image with blobs, cavities and rings inside the target."""
-    if not brain.any() or rng.random() > 0.6:
-        return image
+def _lesions(
+    image: Tensor, brain: Tensor, step_mm: float, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """The image with blobs, cavities and rings inside the target, and where they are, bool."""
+    lesion = torch.zeros_like(brain)
+    if not brain.any() or rng.random() > 0.75:
+        return image, lesion
     where = brain.nonzero()
+    if rng.random() < 0.5:  # at the surface, where a lesion is easily taken for fat or bone
+        deep = -functional.max_pool2d(-brain[:, None].float(), 13, 1, 6)[:, 0]
+        where = (brain & (deep < 0.5)).nonzero()
     scale = torch.tensor([step_mm, PIXEL_MM, PIXEL_MM])
     axes = [torch.arange(n) for n in image.shape]
     for _ in range(int(rng.integers(1, 4))):
@@ -308,11 +327,15 @@ def _lesions(image: Tensor, brain: Tensor, step_mm: float, rng: np.random.Genera
         distance = torch.sqrt(d[:, None, None] ** 2 + x[None, :, None] ** 2 + y[None, None] ** 2)
         distance = distance / radius + 0.35 * _field(rng, tuple(image.shape), (4, 14, 14))[0]
         blob = torch.sigmoid((1 - distance) * rng.uniform(4, 20)) * brain
+        lesion |= blob > 0.5
+        if rng.random() < 0.25:  # a cavity, or what surgery left
+            image = image + (_uniform(rng, 0.0, 0.2) - image) * blob
+            continue
         image = image + (_uniform(rng, 0.0, 1.5) - image) * blob * float(rng.uniform(0.4, 1.0))
         if rng.random() < 0.3:
             core = torch.sigmoid((0.65 - distance) * 15) * brain
             image = image + (_uniform(rng, 0.0, 1.5) - image) * core
-    return image
+    return image, lesion
 
 
 def _scanner(image: Tensor, outside: Tensor, inside: Tensor, rng: np.random.Generator) -> Tensor:
@@ -324,7 +347,7 @@ def _scanner(image: Tensor, outside: Tensor, inside: Tensor, rng: np.random.Gene
         image = image * kept
         outside[:] = 1 - kept
     image = _blur(image, rng.uniform(0.2, 1.1), rng.uniform(0.2, 1.1))
-    image = image * torch.exp(rng.uniform(0, 0.35) * _field(rng, shape, (2, 4, 4))[0])
+    image = image * torch.exp(rng.uniform(0, 0.35) * _field(rng, shape, (3, 4, 4))[0])
     image = image.clamp_min(0) ** float(np.exp(rng.normal(0, 0.25)))
     if rng.random() < 0.1:
         edge = int(rng.integers(5, 35))

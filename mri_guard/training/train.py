@@ -5,14 +5,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,11 +23,22 @@ from rich.progress import (
 from rich.progress import (
     Progress as Bar,
 )
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
-from mri_guard.anomaly import HealthyStatistics, Vae, VaeConfig, VaeScorer, rates
+from mri_guard.anomaly import (
+    Evidence,
+    Fusion,
+    ModelConfig,
+    Vae,
+    VaeConfig,
+    VaeScorer,
+    evidence,
+    rates,
+)
 from mri_guard.anomaly.frame import windows
-from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, rate
+from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, paid_rates
+from mri_guard.anomaly.scorer import BATCH_SLICES
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.preprocess import Preprocess
@@ -35,13 +46,35 @@ from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Record
 from mri_guard.training import checkpoint
 from mri_guard.training.augmentation import Appearance
-from mri_guard.training.batches import Batch, Groups, held_out_batches, training_batch
+from mri_guard.training.batches import (
+    Batch,
+    Corruption,
+    Groups,
+    held_out_batches,
+    training_batch,
+)
+from mri_guard.training.curves import Curves
 from mri_guard.training.data import Subject, load_subjects
-from mri_guard.training.guards import Fitness, atlas_ap, measure, refuse_unfit
+from mri_guard.training.guards import Fitness, atlas_ap, measure, refuse_unfit, undone_share
+from mri_guard.training.mining import learnt, odds
+from mri_guard.training.synthetic_lesions import (
+    HELD_OUT,
+    TRAINED,
+    Kind,
+    Window,
+    dark,
+    kinds,
+    texture,
+)
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "training.safetensors"
+
+TRAINED_KINDS = kinds(TRAINED)
+HELD_OUT_KINDS = kinds(HELD_OUT)
+REPORTED = (*HELD_OUT, texture, dark)
+"""What is hard to find: iso-intense, dark or displaced. `dark` is half of the trained `shift`."""
 
 
 class TrainConfig(Record):
@@ -55,14 +88,23 @@ class TrainConfig(Record):
         learning_rate: largest, of AdamW; it rises over `warm_up_steps` and falls along a cosine.
         warm_up_steps: see above.
         weight_decay: of AdamW.
-        beta: price of a nat a brain pixel, in units of mean absolute error.
+        beta: first price of a nat a brain pixel, in units of mean absolute error.
         beta_warm_up: share of the steps over which the price rises from 0.
+        target_nats: rate that each level with a latent is steered to, finest first, nats a brain
+            pixel: its price rises while it says more, and falls while it says less. None leaves
+            all prices at `beta`.
+        pace: largest change of the logarithm of a price in a step.
         free_nats: of a channel of the coarsest level, a place, that cost nothing.
+        mine: draw kinds of lesions oftener that are not undone yet; else all alike.
         lesion_share: share of windows with synthetic lesions.
         noise_share: share of windows with coarse noise.
         lesion_weight: further weight of the error where a lesion lies.
         gradient_weight: of the error of differences between neighbouring pixels.
         ssim_weight: of 1 - SSIM.
+        bf16: compute in bfloat16 where that is precise enough; half the time on a GPU.
+        compile: let torch compile the network first; pays off in long runs on a GPU.
+        workers: processes that draw batches ahead; they cannot know what is hard by then, so that
+            `mine` must be off. 0 draws them in turn.
         check_every: steps between checks on held-out families.
         held_out_windows: of each check.
         smallest_nats: a model of lower rate is refused as collapsed, nats a brain pixel.
@@ -71,24 +113,65 @@ class TrainConfig(Record):
     """
 
     vae: VaeConfig = VaeConfig()
-    steps: int = Field(default=2400, ge=1)
-    batch: int = Field(default=16, ge=1)
-    crop_px: int = Field(default=64, ge=16)
+    steps: int = Field(default=1600, ge=1)
+    batch: int = Field(default=8, ge=1)
+    crop_px: int = Field(default=96, ge=16)
     learning_rate: float = Field(default=2e-3, gt=0)
     warm_up_steps: int = Field(default=100, ge=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     beta: float = Field(default=0.02, ge=0)
     beta_warm_up: float = Field(default=0.2, ge=0, le=1)
+    target_nats: tuple[float, ...] | None = (0.4, 0.15, 0.03, 0.02)
+    pace: float = Field(default=0.02, ge=0, le=1)
     free_nats: float = Field(default=0.02, ge=0)
+    mine: bool = True
     lesion_share: float = Field(default=0.75, ge=0, le=1)
     noise_share: float = Field(default=0.3, ge=0, le=1)
     lesion_weight: float = Field(default=2.0, ge=0)
     gradient_weight: float = Field(default=0.5, ge=0)
     ssim_weight: float = Field(default=0.05, ge=0)
+    bf16: bool = False
+    compile: bool = False
+    workers: int = Field(default=0, ge=0)
     check_every: int = Field(default=200, ge=1)
     held_out_windows: int = Field(default=96, ge=1)
     smallest_nats: float = Field(default=0.005, ge=0)
     smallest_undone: float = Field(default=0.25, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _mines_only_in_turn(self) -> "TrainConfig":
+        if self.mine and self.workers:
+            raise ValueError("mine wants workers = 0: a batch drawn ahead cannot know what is hard")
+        return self
+
+    @model_validator(mode="after")
+    def _a_target_for_each_level(self) -> "TrainConfig":
+        levels = sum(count > 0 for count in self.vae.model.latents)
+        if self.target_nats is not None and len(self.target_nats) != levels:
+            raise ValueError(
+                f"{len(self.target_nats)} target rates, wanted {levels}: one for each level with a "
+                "latent"
+            )
+        return self
+
+
+def large() -> TrainConfig:
+    """For one large GPU: five slices at once, twelve times the width, whole brains in a window."""
+    model = ModelConfig(neighbours=2, channels=(64, 128, 256, 384), latents=(4, 8, 16, 32))
+    return TrainConfig(
+        vae=VaeConfig(model=model),
+        steps=20_000,
+        batch=64,
+        crop_px=96,
+        learning_rate=1e-3,
+        warm_up_steps=500,
+        mine=False,
+        bf16=True,
+        compile=True,
+        workers=12,
+        check_every=1000,
+        held_out_windows=512,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +202,9 @@ def train(
     *,
     seed: int,
     preprocess: Preprocess,
+    shapes: Sequence[Window] = (),
+    tensorboard: Path | None = None,
+    device: torch.device | str = "cpu",
     console: Console | None = None,
 ) -> TrainedModel:
     """A model fit to ship, trained on what the manifests' splits allow.
@@ -135,6 +221,9 @@ def train(
         config: how to train.
         seed: root seed.
         preprocess: as the bundle will use it.
+        shapes: of real lesions, for half of the synthetic ones; without any, all are made of noise.
+        tensorboard: folder for training curves; None writes none.
+        device: to train on; the result lies on the CPU.
         console: where progress is shown; None shows none.
 
     Raises:
@@ -147,7 +236,17 @@ def train(
         load_groups(manifests, split, preprocess, config.vae, cache=out / "cache", console=console)
         for split in ("train", "validation")
     )
-    return fit(learn, hold_out, out=out, config=config, seed=seed, console=console)
+    return fit(
+        learn,
+        hold_out,
+        out=out,
+        config=config,
+        seed=seed,
+        shapes=shapes,
+        tensorboard=tensorboard,
+        device=device,
+        console=console,
+    )
 
 
 def fit(
@@ -157,6 +256,9 @@ def fit(
     out: Path,
     config: TrainConfig,
     seed: int,
+    shapes: Sequence[Window] = (),
+    tensorboard: Path | None = None,
+    device: torch.device | str = "cpu",
     console: Console | None = None,
 ) -> TrainedModel:
     """A model fit to ship, from subjects in memory; arguments and errors as `train`."""
@@ -164,45 +266,43 @@ def fit(
     with deterministic():
         # 1. Model and optimiser, from the seed or from where an earlier run was interrupted.
         torch.manual_seed(int(generator(seed, "weights").integers(2**62)))
-        model = Vae(config.vae.model)
+        model = Vae(config.vae.model).to(device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster
+        network = cast(nn.Module, torch.compile(model)) if config.compile else model
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        run = run_digest(config, seed, learn, hold_out)
+        run = run_digest(config, seed, shapes, learn, hold_out)
         progress = checkpoint.resume(out / CHECKPOINT, model, optimiser, run)
         if progress is None:
-            progress = checkpoint.Progress(run, 0, 0, -1.0, {}, [])
+            levels = sum(count > 0 for count in config.vae.model.latents)
+            progress = checkpoint.Progress(
+                run, 0, 0, -1.0, {}, [], [config.beta] * levels, [1.0] * len(TRAINED_KINDS)
+            )
 
         # 2. Held-out families on held-out subjects: the only thing checkpoints are chosen by.
-        held_out = held_out_batches(
-            hold_out,
-            seed,
-            size=config.batch,
-            count=math.ceil(config.held_out_windows / config.batch),
-            crop_px=config.crop_px,
-        )
+        held_out = _held_out(hold_out, seed, HELD_OUT_KINDS, config, device)
 
         # 3. Steps, with a check now and then.
-        with _bar(console, "training", config.steps, progress.step) as advance:
+        with (
+            _bar(console, "training", config.steps, progress.step) as advance,
+            Curves(tensorboard, progress.step) as curves,
+        ):
             try:
-                while progress.step < config.steps:
-                    batch = training_batch(
-                        learn,
-                        seed,
-                        progress.step,
-                        size=config.batch,
-                        crop_px=config.crop_px,
-                        lesion_share=config.lesion_share,
-                        noise_share=config.noise_share,
-                        appearance=Appearance(),
+                for batch in _batches(learn, config, seed, progress, shapes):
+                    figures, nats, undone = train_step(
+                        network, optimiser, batch.to(device), config, seed=seed, progress=progress
                     )
-                    figures = train_step(
-                        model, optimiser, batch, config, seed=seed, step=progress.step
-                    )
+                    progress.prices = steered(progress.prices, nats, config)
+                    if config.mine:
+                        kinds_drawn = [kind for _, kind in batch.drawn]
+                        progress.difficulty = learnt(progress.difficulty, kinds_drawn, undone)
                     progress.step += 1
+                    learning_rate = optimiser.param_groups[0]["lr"]
+                    curves.step(progress.step, figures, nats, progress.prices, learning_rate)
                     if progress.step % config.check_every == 0 or progress.step == config.steps:
                         _check(model, held_out, figures, progress)
+                        curves.check(progress.history[-1], model, held_out[0])
                         checkpoint.save(out / CHECKPOINT, model, optimiser, progress)
                     advance(f"loss {figures['loss']:.3f}  held-out AP {progress.best_ap:.3f}")
             except KeyboardInterrupt:
@@ -214,9 +314,11 @@ def fit(
         fitness = measure(model, held_out)
         trivial = atlas_ap(learn, held_out)
         refuse_unfit(fitness, trivial, config.smallest_nats, config.smallest_undone)
+        families = by_family(model, learn, hold_out, config, seed)
 
         # 5. What healthy brains leave over that it has never seen.
-        statistics = healthy_statistics(model, config.vae, hold_out)
+        model.to("cpu")
+        fusion = Fusion.fit(healthy_evidence(model, config.vae, hold_out), config.vae.fusion)
     report = _report(
         config,
         seed,
@@ -226,48 +328,163 @@ def fit(
         trivial=trivial,
         progress=progress,
     )
+    report["families"] = families
     report["seconds_of_this_call"] = round(time.monotonic() - start, 1)
     state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
-    return TrainedModel(config.vae, state, statistics.tensors(), report)
+    return TrainedModel(config.vae, state, fusion.tensors(), report)
+
+
+def _batches(
+    learn: Groups,
+    config: TrainConfig,
+    seed: int,
+    progress: checkpoint.Progress,
+    shapes: Sequence[Window],
+) -> Iterator[Batch]:
+    """The batches of all steps that are left, each as hard as progress says when it is drawn."""
+
+    def draw(step: int) -> Batch:
+        corruption = Corruption(
+            TRAINED_KINDS,
+            odds(progress.difficulty),
+            config.lesion_share,
+            config.noise_share,
+            shapes,
+        )
+        return training_batch(
+            learn,
+            seed,
+            step,
+            size=config.batch,
+            crop_px=config.crop_px,
+            corruption=corruption,
+            appearance=Appearance(),
+        )
+
+    left = range(progress.step, config.steps)
+    if config.workers == 0:
+        yield from map(draw, left)
+    else:
+        yield from DataLoader(  # a batch is a function of its step: workers need no seeds
+            _ByStep(draw), batch_size=None, sampler=left, num_workers=config.workers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ByStep(Dataset[Batch]):
+    """What a data loader asks for batches."""
+
+    draw: Callable[[int], Batch]
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.draw(step)
+
+
+def _held_out(
+    groups: Groups,
+    seed: int,
+    kinds: Sequence[Kind],
+    config: TrainConfig,
+    device: torch.device | str,
+) -> list[Batch]:
+    """Windows with a lesion of these kinds each, on the device."""
+    batches = held_out_batches(
+        groups,
+        seed,
+        kinds,
+        size=config.batch,
+        count=math.ceil(config.held_out_windows / config.batch),
+        crop_px=config.crop_px,
+    )
+    return [batch.to(device) for batch in batches]
 
 
 def train_step(
-    model: Vae,
+    model: nn.Module,
     optimiser: torch.optim.Optimizer,
     batch: Batch,
     config: TrainConfig,
     *,
     seed: int,
-    step: int,
-) -> dict[str, float]:
-    """One step; its loss, error and rate (nats a brain pixel)."""
+    progress: checkpoint.Progress,
+) -> tuple[dict[str, float], list[float], list[float]]:
+    """One step.
+
+    Returns:
+        Loss, error and rate; the rate of each level, nats a brain pixel; and of each lesion of the
+        batch the share of its window's change that was undone.
+    """
+    step = progress.step
     for group in optimiser.param_groups:
         group["lr"] = config.learning_rate * _schedule(step, config)
-    noise = torch.Generator().manual_seed(int(generator(seed, "latents", step).integers(2**62)))
+    device = batch.window.device
+    noise = torch.Generator(device)
+    noise.manual_seed(int(generator(seed, "latents", step).integers(2**62)))
 
     model.train()
     window = batch.window.contiguous(memory_format=torch.channels_last)
-    restored, posteriors = model(window, batch.position, noise)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+        restored, posteriors = model(window, batch.position, noise)
+    restored = restored.float()
+    posteriors = [(mean.float(), log_variance.float()) for mean, log_variance in posteriors]
     weight = batch.brain * (1 + config.lesion_weight * batch.lesion)
     error = masked_l1(restored, batch.target, weight)
-    nats = rate(rates(posteriors), batch.brain.sum(), config.free_nats)
+    nats = paid_rates(rates(posteriors), batch.brain.sum(), config.free_nats)
     warm = min(1.0, step / max(1.0, config.beta_warm_up * config.steps))
     loss = (
         error
         + config.gradient_weight * gradient_l1(restored, batch.target, batch.brain)
         + config.ssim_weight
         * dissimilarity(restored * batch.brain, batch.target * batch.brain, batch.brain)
-        + config.beta * warm * nats
+        + warm * (nats * nats.new_tensor(progress.prices)).sum()
     )
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=True)
     optimiser.step()
-    return {"loss": loss.item(), "error": error.item(), "nats": nats.item()}
+    with torch.no_grad():
+        shares = undone_share(batch, restored).tolist()
+    figures = {"loss": loss.item(), "error": error.item(), "nats": nats.sum().item()}
+    return figures, nats.tolist(), [shares[index] for index, _ in batch.drawn]
 
 
-def healthy_statistics(model: Vae, config: VaeConfig, groups: Groups) -> HealthyStatistics:
-    """Residual statistics of lesion-free slices, through the same network as when scoring.
+def steered(prices: list[float], nats: list[float], config: TrainConfig) -> list[float]:
+    """Prices of the next step, each moved towards its level's target rate and kept within 1000
+    times `beta` either way (the proportional part of ControlVAE, Shao et al. 2020,
+    arXiv:2004.05988, on the logarithm of the price).
+    """
+    if config.target_nats is None:
+        return prices
+    low, high = config.beta / 1000, config.beta * 1000
+    return [
+        min(high, max(low, price * math.exp(config.pace * math.tanh(rate / target - 1))))
+        for price, rate, target in zip(prices, nats, config.target_nats, strict=True)
+    ]
+
+
+def by_family(
+    model: Vae, learn: Groups, hold_out: Groups, config: TrainConfig, seed: int
+) -> dict[str, dict[str, float]]:
+    """Pixel average precision of the model and of an atlas on each family of `REPORTED`.
+
+    On subjects that neither has seen; whether the model was trained on the family, its name tells.
+    """
+    found = {}
+    device = next(model.parameters()).device
+    for change in REPORTED:
+        batches = _held_out(hold_out, seed, kinds((change,)), config, device)
+        found[change.__name__] = {
+            "model_ap": measure(model, batches).held_out_ap,
+            "atlas_ap": atlas_ap(learn, batches),
+            "trained_on": float(change not in HELD_OUT),
+        }
+    return found
+
+
+def healthy_evidence(
+    model: Vae, config: VaeConfig, groups: Groups
+) -> list[tuple[Evidence, Tensor]]:
+    """What held-out subjects show, through the network as when scoring, and where without lesion.
 
     Args:
         model: trained; left in evaluation mode.
@@ -275,24 +492,23 @@ def healthy_statistics(model: Vae, config: VaeConfig, groups: Groups) -> Healthy
         groups: held-out subjects.
     """
     model.eval()
-    return HealthyStatistics.fit(
-        _lesion_free_residual(model, config, subject) for group in groups for subject in group
+    return [_evidence(model, config, subject) for group in groups for subject in group]
+
+
+def _evidence(model: Vae, config: VaeConfig, subject: Subject) -> tuple[Evidence, Tensor]:
+    seen, inside, positions = (
+        torch.from_numpy(part) for part in (subject.image, subject.brain, subject.positions)
     )
-
-
-def _lesion_free_residual(
-    model: Vae, config: VaeConfig, subject: Subject
-) -> tuple[Tensor, Tensor, Tensor]:
-    image, positions = torch.from_numpy(subject.image), torch.from_numpy(subject.positions)
-    stack = windows(image, config.model.neighbours, subject.step)
-    restored = torch.zeros_like(image)
+    stack = windows(seen, config.model.neighbours, subject.step)
     with torch.inference_mode():
-        for centre in subject.centres:
-            one = slice(int(centre), int(centre) + 1)
-            restored[one] = model(stack[one], positions[one])[0][:, 0]
-    counts = torch.zeros_like(image, dtype=torch.bool)
+        parts = zip(
+            torch.split(stack, BATCH_SLICES), torch.split(positions, BATCH_SLICES), strict=True
+        )
+        restored = torch.cat([model(part, place)[0][:, 0] for part, place in parts])
+        found = evidence(seen, inside, restored * inside, positions, subject.gap_mm)
+    counts = torch.zeros_like(inside)
     counts[torch.from_numpy(subject.centres)] = True
-    return image - restored, counts & torch.from_numpy(subject.brain), positions
+    return found, counts & inside
 
 
 def load_groups(
@@ -323,11 +539,13 @@ def load_groups(
     return groups
 
 
-def run_digest(config: TrainConfig, seed: int, *parts: Groups) -> str:
+def run_digest(config: TrainConfig, seed: int, shapes: Sequence[Window], *parts: Groups) -> str:
     """SHA-256 of all that decides a run, hex: an interrupted run goes on with the same only."""
     sha = hashlib.sha256(f"{config.model_dump_json()} {seed}".encode())
     for subject in (subject for groups in parts for group in groups for subject in group):
         sha.update(subject.image.tobytes() + subject.centres.tobytes())
+    for shape in shapes:
+        sha.update(shape.tobytes())
     return sha.hexdigest()
 
 

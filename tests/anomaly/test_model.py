@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mri_guard.anomaly import ModelConfig, Vae, rates
-from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, rate
+from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, paid_rates
 
 TINY = ModelConfig(channels=(8, 16), latents=(2, 4), groups=4)
 
@@ -33,6 +33,14 @@ def test_takes_the_latents_mean_when_it_scores_and_draws_them_when_it_learns() -
         other = model(window, position, torch.Generator().manual_seed(2))[0]
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+def test_draws_when_it_scores_what_it_draws_when_it_learns_if_given_a_generator() -> None:
+    model, (window, position) = tiny(), inputs()
+    with torch.no_grad():
+        scoring = model(window, position, torch.Generator().manual_seed(1))[0]
+        learning = model.train()(window, position, torch.Generator().manual_seed(1))[0]
+    assert torch.equal(scoring, learning)
 
 
 def test_treats_the_images_of_a_batch_apart() -> None:
@@ -75,7 +83,7 @@ def test_transmits_more_when_a_nat_is_cheaper() -> None:
         for step in range(40):
             draw = torch.Generator().manual_seed(step)
             restored, posteriors = model(window, position, draw)
-            nats = rate(rates(posteriors), brain.sum(), 0.0)
+            nats = paid_rates(rates(posteriors), brain.sum(), 0.0).sum()
             loss = masked_l1(restored, window[:, 1:2], brain) + beta * nats
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -100,8 +108,8 @@ def test_pays_nothing_for_free_nats_and_everything_above() -> None:
     pixels = torch.tensor(10.0)
     coarse = torch.full((1, 1, 2, 2), 0.3)
     fine = torch.full((1, 1, 4, 4), 0.1)
-    assert rate([fine, coarse], pixels, 0.0).item() == pytest.approx((1.6 + 1.2) / 10)
-    assert rate([fine, coarse], pixels, 0.5).item() == pytest.approx((1.6 + 2.0) / 10)
+    assert paid_rates([fine, coarse], pixels, 0.0).tolist() == pytest.approx([0.16, 0.12])
+    assert paid_rates([fine, coarse], pixels, 0.5).tolist() == pytest.approx([0.16, 0.2])
 
 
 def test_finds_no_loss_between_an_image_and_itself() -> None:

@@ -54,7 +54,7 @@ def test_counts_only_where_it_is_told_to() -> None:
 
 def test_comes_back_from_its_tensors() -> None:
     fitted = HealthyStatistics(torch.zeros(GRID), torch.ones(GRID))
-    again = HealthyStatistics.from_tensors(fitted.tensors())
+    again = HealthyStatistics.from_tensors(fitted.tensors(), "atlas")
     assert torch.equal(again.mean, fitted.mean)
     assert torch.equal(again.spread, fitted.spread)
 
@@ -72,7 +72,7 @@ def test_comes_back_from_its_tensors() -> None:
 def test_refuses_tensors_that_do_not_fit(change: dict[str, torch.Tensor], message: str) -> None:
     tensors = {"mean": torch.zeros(GRID), "spread": torch.ones(GRID)} | change
     with pytest.raises(BundleError, match=message):
-        HealthyStatistics.from_tensors(tensors)
+        HealthyStatistics.from_tensors(tensors, "atlas")
 
 
 def test_keeps_a_constant_when_it_smooths_up_to_the_edge() -> None:

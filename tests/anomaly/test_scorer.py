@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mri_guard.anomaly import HealthyStatistics, Vae, VaeScorer, slice_gap_mm, tensors
-from mri_guard.anomaly.residual import GRID
+from mri_guard.anomaly import Vae, VaeScorer, slice_gap_mm, tensors
 from mri_guard.anomaly.scorer import slice_scores, top_mean
 from mri_guard.determinism import generator
 from mri_guard.errors import BundleError, SeriesError
 from mri_guard.records import Preprocessed
-from tests.toys import TINY, toy_brain
+from tests.toys import TINY, plain_fusion, toy_brain
 
 
 def state() -> dict[str, torch.Tensor]:
@@ -19,7 +18,7 @@ def state() -> dict[str, torch.Tensor]:
 
 
 def healthy() -> dict[str, torch.Tensor]:
-    return HealthyStatistics(torch.zeros(GRID), torch.full(GRID, 0.1)).tensors()
+    return plain_fusion(spread=0.1).tensors()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ class _Nifti:
 
 def _score(preprocessed: Preprocessed) -> Anomaly:
     zeros = np.zeros_like(preprocessed.image)
-    return Anomaly(zeros, zeros.copy(), np.zeros(2), float(preprocessed.image.flat[0]))
+    return Anomaly(zeros, zeros, zeros, np.zeros(2), float(preprocessed.image.flat[0]))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mri_guard.determinism import generator
-from mri_guard.metrics.by_patient import Pixels, Slices
+from mri_guard.metrics.by_patient import Lesions, Pixels, Slices
 from mri_guard.metrics.ranking import (
     auroc,
     average_precision,
@@ -100,3 +100,31 @@ def test_matches_each_lesion_slice_alike() -> None:
     )
     # One lesion slice wins all three of its pairs, the other loses its only one.
     assert sample.matched_auroc(np.ones((1, 1), dtype=np.int64))[0] == pytest.approx(0.5)
+
+
+def test_finds_lesions_above_the_threshold_of_best_dice_of_each_draw() -> None:
+    # Patient 0 alone is cut best at 3 (Dice 1), patient 1 at 1 (Dice 2 / 3).
+    scores = [np.array([4.0, 3.0, 2.0, 1.0]), np.array([4.0, 3.0, 2.0, 1.0, 0.0])]
+    truth = [np.array([1, 1, 0, 0]) > 0, np.array([0, 1, 0, 1, 0]) > 0]
+    cut = Pixels.of(scores, truth)
+    lesions = Lesions(cut, np.array([3.0, 2.0, 1.0, -np.inf]), np.array([0, 0, 1, 1]))
+    counts = np.array([[1, 0], [0, 1], [1, 1], [3, 1]])
+
+    def brute(count: np.ndarray) -> float:
+        drawn_scores = np.concatenate([np.tile(scores[p], n) for p, n in enumerate(count)])
+        drawn_truth = np.concatenate([np.tile(truth[p], n) for p, n in enumerate(count)])
+        dice = {
+            at: 2
+            * drawn_truth[drawn_scores >= at].sum()
+            / (drawn_truth.sum() + (drawn_scores >= at).sum())
+            for at in (4.0, 3.0, 2.0, 1.0, 0.0)
+        }
+        threshold = max(dice, key=lambda at: dice[at])
+        found = lesions.scores >= threshold
+        weight = count[lesions.patient]
+        return float((found * weight).sum() / weight.sum())
+
+    assert lesions.found(counts) == pytest.approx([brute(count) for count in counts])
+    assert lesions.found(counts[:2]) == pytest.approx([0.5, 0.5])
+    none = Lesions(cut, np.array([]), np.array([], dtype=np.int64))
+    assert np.isnan(none.found(counts)).all()

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from mri_guard.records import Anomaly, Preprocessed
 
 @dataclass(frozen=True)
 class _MeanScorer:
-    """Scores by the mean of the image, so that the known answer can be computed by hand."""
+    """Takes the image for the map, so that the known answer can be computed by hand."""
 
     def __call__(self, preprocessed: Preprocessed) -> Anomaly:
         image = preprocessed.image
-        return Anomaly(image.copy(), image.copy(), np.zeros(image.shape[2]), float(image.mean()))
+        return Anomaly(image, image, image, np.zeros(image.shape[2]), float(image.mean()))
 
 
 def _preprocessed(image: np.ndarray) -> Preprocessed:
@@ -22,12 +22,12 @@ def _preprocessed(image: np.ndarray) -> Preprocessed:
     return Preprocessed(image, inside, inside.copy(), np.eye(4), 0.0, 1.0)
 
 
-def test_statistic_is_the_log_ratio_of_the_scores() -> None:
+def test_statistic_is_the_mean_change_of_the_map() -> None:
     image = np.full((8, 8, 1), 1.0, dtype=np.float32)
-    image[4, 4, 0] = 65.0  # mean 2; the median filter takes the spike away: mean 1
-    detector = FeatureSqueezing(calibration=(0.0, 0.1, 1.0), squeezers=(Median(),))
+    image[4, 4, 0] = 65.0  # the median filter takes the spike away: 64 in one of 64 pixels
+    detector = FeatureSqueezing(calibration=(0.0, 0.1, 1.5), squeezers=(Median(),))
     result = detector(_preprocessed(image), _MeanScorer()(_preprocessed(image)), _MeanScorer())
-    assert result.statistic == pytest.approx(np.log(2))
+    assert result.statistic == pytest.approx(1.0)
     assert result.p_value == 2 / 4
 
 
@@ -37,3 +37,14 @@ def test_is_silent_when_squeezing_changes_nothing() -> None:
     result = detector(_preprocessed(image), _MeanScorer()(_preprocessed(image)), _MeanScorer())
     assert result.statistic == 0.0
     assert result.p_value == 1.0
+
+
+def test_looks_at_the_brain_alone() -> None:
+    image = np.full((8, 8, 1), 1.0, dtype=np.float32)
+    image[4, 4, 0] = 65.0
+    whole = _preprocessed(image)
+    elsewhere = whole.brain.copy()
+    elsewhere[4, 4, 0] = False
+    detector = FeatureSqueezing(calibration=(0.0, 0.1))
+    beside = replace(whole, brain=elsewhere)
+    assert detector(beside, _MeanScorer()(beside), _MeanScorer()).statistic == 0.0

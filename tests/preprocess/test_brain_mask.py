@@ -9,16 +9,14 @@ from torch import Tensor, nn
 from mri_guard.errors import BundleError
 from mri_guard.preprocess.brain_mask import (
     BrainMask,
-    context_step,
     largest_piece,
     load,
     network,
-    windows,
 )
 
 
-class MiddleSlice(nn.Module):
-    """Calls brain what is bright in the slice itself, and notes what it was shown."""
+class Bright(nn.Module):
+    """Calls brain what is bright, and notes what it was shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,17 +25,7 @@ class MiddleSlice(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.shown.append(x)
-        return 100 * (x[:, 2:3] - 0.5)
-
-
-def test_shows_each_slice_with_its_neighbours_and_repeats_the_ends() -> None:
-    slices = torch.arange(6.0)[:, None, None]
-    assert windows(slices, 2)[:, :, 0, 0].tolist()[0] == [0, 0, 0, 2, 4]
-    assert windows(slices, 2)[:, :, 0, 0].tolist()[3] == [0, 1, 3, 5, 5]
-
-
-def test_reaches_further_in_slices_where_they_are_thin() -> None:
-    assert [context_step(mm) for mm in (2.0, 3.0, 4.0, 5.0, 8.0)] == [2, 2, 1, 1, 1]
+        return 100 * (x - 0.5)
 
 
 def test_keeps_the_largest_piece_without_holes() -> None:
@@ -54,34 +42,55 @@ def test_keeps_the_largest_piece_without_holes() -> None:
 def test_says_there_is_no_brain_where_there_is_no_head() -> None:
     empty = np.zeros((128, 128, 3), np.bool_)
     image = np.zeros(empty.shape, np.float32)
-    assert not BrainMask(MiddleSlice())(image, empty, 5.0).any()
+    assert not BrainMask(Bright())(image, empty, 5.0).any()
 
 
 def test_follows_the_images_place_and_ignores_its_gain() -> None:
     image = np.zeros((128, 128, 7), np.float32)
     image[30:90, 40:100, 1:6] = 1
     head = image > 0
-    mask = BrainMask(MiddleSlice())
+    mask = BrainMask(Bright())
     found = mask(image, head, 6.0)
     np.testing.assert_array_equal(found, mask(image * 977, head, 6.0))
     assert (found & head).sum() / (found | head).sum() > 0.95
 
 
-def test_shows_the_network_every_slice_once() -> None:
-    net = MiddleSlice()
-    image = np.random.default_rng(0).random((128, 128, 37)).astype(np.float32)
-    BrainMask(net).probability(image, np.ones(image.shape, np.bool_), 3.0)
-    assert sum(len(part) for part in net.shown) == 37
+@pytest.mark.parametrize(("spacing_mm", "stacks"), [(1.0, 5), (2.0, 2), (3.0, 2), (5.0, 1)])
+def test_shows_thin_slices_as_stacks_of_thicker_ones(spacing_mm: float, stacks: int) -> None:
+    net = Bright()
+    image = np.zeros((128, 128, 37), np.float32)
+    image += np.arange(1, 38) / 40
+    found = BrainMask(net).probability(image, np.ones(image.shape, np.bool_), spacing_mm)
+    assert len(net.shown) == stacks
+    assert sum(part.shape[2] for part in net.shown) == 37
+    steps = net.shown[0][0, 0, :, 0, 0].diff()
+    torch.testing.assert_close(steps, torch.full_like(steps, float(steps[0])))
+    np.testing.assert_array_equal(np.diff(found[0, 0]) >= 0, True)
 
 
-def test_gives_the_same_probability_whatever_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_takes_a_stack_of_any_height(count: int) -> None:
     torch.manual_seed(0)
+    image = np.random.default_rng(0).random((128, 128, count)).astype(np.float32)
     mask = BrainMask(network().eval())
-    image = np.random.default_rng(0).random((128, 128, 5)).astype(np.float32)
-    head = np.ones(image.shape, np.bool_)
-    together = mask.probability(image, head, 5.0)
-    monkeypatch.setattr("mri_guard.preprocess.brain_mask.BATCH_SLICES", 2)
-    np.testing.assert_allclose(mask.probability(image, head, 5.0), together, atol=1e-5)
+    probability = mask.probability(image, np.ones(image.shape, np.bool_), 5.0)
+    assert probability.shape == image.shape
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_looks_twelve_slices_up_and_down_and_no_further() -> None:
+    torch.manual_seed(0)
+    net = network().eval()
+    for tree in list(net.modules()):
+        for name, child in tree.named_children():
+            if isinstance(child, nn.GroupNorm):  # its mean reaches everywhere
+                setattr(tree, name, nn.Identity())
+    stack = torch.rand(1, 1, 24, 32, 32, requires_grad=True)
+    net(stack)[0, 0, 0].sum().backward()
+    assert stack.grad is not None
+    reached = stack.grad[0, 0].abs().amax(dim=(1, 2)) > 0
+    assert reached[:13].all()
+    assert not reached[13:].any()
 
 
 def test_loads_the_weights_it_was_given(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def brightness(preprocessed: Preprocessed) -> Anomaly:
     """The brightest pixel is the score."""
     image = preprocessed.image
     slices = image.max(axis=(0, 1)).astype(np.float64)
-    return Anomaly(image.copy(), image.copy(), slices, float(image.max()))
+    return Anomaly(image, image, image, slices, float(image.max()))
 
 
 def above_100(score: float) -> CalibratedScore:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 import bundles
-from mri_guard.anomaly import HealthyStatistics, ModelConfig, Vae, VaeConfig, VaeScorer
-from mri_guard.anomaly.residual import GRID
+from mri_guard.anomaly import ModelConfig, Vae, VaeConfig, VaeScorer
 from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
@@ -17,6 +16,7 @@ from mri_guard.records import Outcome, Scan, ScanHeader
 from services.demo import Ended, _environment, demo
 from services.demo_studies import CONTRAST, Study, make_studies, perturb, rendered
 from tests.services import doubles
+from tests.toys import plain_fusion
 
 UNTRAINED = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
 
@@ -36,11 +36,10 @@ def kit() -> Kit:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = Vae(UNTRAINED.model).eval().requires_grad_(False)
-    statistics = HealthyStatistics(torch.zeros(GRID), torch.ones(GRID))
     return replace(
         doubles.load(Path()),
         preprocess=Preprocess(inner_head),
-        scorer=VaeScorer(model, statistics, UNTRAINED),
+        scorer=VaeScorer(model, plain_fusion(), UNTRAINED),
     )
 
 

@@ -104,7 +104,7 @@ def test_shows_the_results_under_the_case(context: Context, kit: Kit, tmp_path: 
     results = context.settings.home / "results"
     assert [path.name for path in results.iterdir()] == [case.id]
     written = {path.name for path in (results / case.id).iterdir()}
-    assert written == {"examination.json", "map.nii.gz", "picture.png"}
+    assert written == {"examination.json", "map.nii.gz", "picture.png", "signed_map.nii.gz"}
     assert json.loads((results / case.id / "examination.json").read_text()) == case.examination
 
 

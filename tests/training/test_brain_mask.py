@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from mri_guard.preprocess.brain_mask import CEILING
-from mri_guard.training import brain_mask
+from mri_guard.training import brain_mask, synthetic_heads
 from mri_guard.training.brain_mask import batch, mask_loss, train_brain_mask
 from mri_guard.training.synthetic_heads import NAMES, TISSUES, brain_target, load_head, synthesise
 
@@ -29,8 +29,8 @@ def label_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brain_mask, "STACKS", 1)
-    monkeypatch.setattr(brain_mask, "SLICES", 2)
+    monkeypatch.setattr(brain_mask, "HEADS", 1)
+    monkeypatch.setattr(synthetic_heads, "MOST_SLICES", 3)
     monkeypatch.setattr(brain_mask, "SAVE_EVERY", 2)
 
 
@@ -51,34 +51,57 @@ def test_knows_every_number_of_the_label_maps_once() -> None:
     assert len(numbers) == len(set(numbers))
 
 
-def test_draws_slices_in_range_with_a_target_inside_the_head(label_maps: Path) -> None:
+def test_names_the_fat_of_orbit_and_scalp_and_leaves_the_muscle(label_maps: Path) -> None:
+    volume = np.asarray(nibabel.load(label_maps / "seg_01.nii.gz").dataobj).copy()
+    volume[70:80, 60:70, 60:70] = 507  # soft tissue deep in the head, far from an eye
+    volume[40:50, 60:70, 60:70] = 507  # and some beside one
+    volume[42:46, 63:66, 63:66] = 506
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), label_maps / "other.nii.gz")
+    tissue = load_head(label_maps / "other.nii.gz").tissue
+    (label_maps / "other.nii.gz").unlink()
+    assert (tissue[70:80, 60:70, 60:70] == NAMES.index("soft_tissue")).all()
+    assert (tissue[47:50, 60:70, 60:70] == NAMES.index("orbital_fat")).any()
+    skin = np.argwhere(volume[75] == 511)[0]
+    assert (tissue[75] == NAMES.index("scalp_fat")).any()
+    assert tissue[75][tuple(skin)] == NAMES.index("skin")
+
+
+def test_draws_stacks_in_range_with_a_target_inside_the_head(label_maps: Path) -> None:
     head = load_head(label_maps / "seg_01.nii.gz")
-    seen = 0.0
+    seen, heights = 0.0, set()
     for seed in range(12):
-        images, targets = synthesise(head, 3, np.random.default_rng(seed))
-        assert images.shape == (3, 6, 128, 128)
-        assert targets.shape == (3, 1, 128, 128)
-        assert torch.isfinite(images).all()
-        assert 0 <= images[:, :5].min() <= images[:, :5].max() <= CEILING
-        assert ((targets == 0) | (targets == 1)).all()
-        seen += float(targets.mean())
+        image, target, lesions = synthesise(head, np.random.default_rng(seed))
+        assert image.shape == target.shape == lesions.shape
+        assert (lesions <= target).all()
+        assert image.shape[0] == 1
+        assert 1 <= image.shape[1] <= synthetic_heads.MOST_SLICES
+        assert image.shape[2:] == (128, 128)
+        assert torch.isfinite(image).all()
+        assert 0 <= image.min() <= image.max() <= CEILING
+        assert ((target == 0) | (target == 1)).all()
+        seen += float(target.mean())
+        heights.add(image.shape[1])
     assert seen > 0.5
+    assert len(heights) > 4
 
 
 def test_draws_the_same_batch_again(label_maps: Path) -> None:
     heads = [load_head(label_maps / "seg_01.nii.gz")]
-    first, again, other = batch(heads, 3, 7), batch(heads, 3, 7), batch(heads, 3, 8)
-    assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1], again[1])
-    assert not torch.equal(first[0], other[0])
+    first, again, other = (list(batch(heads, 3, step)) for step in (7, 7, 8))
+    for parts, same in zip(first, again, strict=True):
+        assert all(torch.equal(part, copy) for part, copy in zip(parts, same, strict=True))
+    assert first[0][0].shape != other[0][0].shape or not torch.equal(first[0][0], other[0][0])
 
 
 def test_has_no_loss_left_for_a_perfect_mask() -> None:
     targets = (torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-    perfect = mask_loss(200 * (targets - 0.5), targets)
-    inverted = mask_loss(-200 * (targets - 0.5), targets)
+    nowhere = torch.zeros_like(targets)
+    perfect = mask_loss(200 * (targets - 0.5), targets, nowhere)
+    inverted = mask_loss(-200 * (targets - 0.5), targets, nowhere)
     assert perfect < 1e-3
     assert inverted > 10
+    # A lesion that is lost costs more than as much healthy brain.
+    assert mask_loss(-200 * (targets - 0.5), targets, targets) > 2 * inverted
 
 
 @pytest.mark.usefixtures("quick")

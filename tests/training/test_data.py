@@ -12,8 +12,10 @@ from mri_guard.determinism import generator
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.training.augmentation import Appearance
-from mri_guard.training.batches import held_out_batches, training_batch
+from mri_guard.training.batches import Corruption, held_out_batches, training_batch
 from mri_guard.training.data import load_subjects, preprocess_digest, subject_of, window_index
+from mri_guard.training.mining import odds
+from mri_guard.training.synthetic_lesions import HELD_OUT, TRAINED, kinds
 from tests.toys import TINY, toy_brain
 
 TOUCHED = 12
@@ -95,6 +97,21 @@ def test_names_its_preprocessing_by_source_and_weights() -> None:
     assert len(digest) == 64
 
 
+def corruption(lesion_share: float, noise_share: float) -> Corruption:
+    drawn = kinds(TRAINED)
+    return Corruption(drawn, odds([1.0] * len(drawn)), lesion_share, noise_share)
+
+
+def test_draws_lesions_as_often_as_their_odds_say() -> None:
+    groups = [[subject_of(toy_brain(generator(0, "odds")), None, TINY)]]
+    one = replace(corruption(1.0, 0.0), odds=np.eye(len(kinds(TRAINED)))[3])
+    batch = training_batch(
+        groups, 0, 0, size=8, crop_px=32, corruption=one, appearance=Appearance()
+    )
+    assert {kind for _, kind in batch.drawn} == {3}
+    assert {sample for sample, _ in batch.drawn} == set(range(8))
+
+
 def test_draws_a_batch_from_seed_and_step_alone() -> None:
     groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, TINY) for i in range(2)]]
 
@@ -105,8 +122,7 @@ def test_draws_a_batch_from_seed_and_step_alone() -> None:
             step,
             size=4,
             crop_px=32,
-            lesion_share=1.0,
-            noise_share=0.5,
+            corruption=corruption(1.0, 0.5),
             appearance=Appearance(),
         ).window
 
@@ -117,7 +133,7 @@ def test_draws_a_batch_from_seed_and_step_alone() -> None:
 
 def test_corrupts_the_input_and_never_the_target() -> None:
     groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, TINY) for i in range(2)]]
-    for batch in held_out_batches(groups, 0, size=8, count=2, crop_px=32):
+    for batch in held_out_batches(groups, 0, kinds(HELD_OUT), size=8, count=2, crop_px=32):
         change = (batch.window[:, 1:2] - batch.target).abs()
         assert change[batch.lesion >= 0.5].mean() > 10 * change[batch.lesion < 0.01].mean()
         assert not change[batch.brain == 0].any()
@@ -133,8 +149,7 @@ def test_draws_small_groups_as_often_as_large_ones() -> None:
         0,
         size=200,
         crop_px=48,
-        lesion_share=0.0,
-        noise_share=0.0,
+        corruption=corruption(0.0, 0.0),
         appearance=still,
     )
     share = (batch.target.amax((1, 2, 3)) > 3).float().mean().item()

@@ -1,19 +1,23 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
+from mri_guard.anomaly import Vae
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError, UnfitModelError
 from mri_guard.training import train as module
 from mri_guard.training.batches import Groups
 from mri_guard.training.data import subject_of
-from mri_guard.training.train import CHECKPOINT, TrainConfig, TrainedModel, fit
+from mri_guard.training.train import CHECKPOINT, TrainConfig, TrainedModel, fit, large, steered
 from tests.toys import TINY, toy_brain, with_lesion
 
 CONFIG = TrainConfig(
     vae=TINY,
+    target_nats=None,
     steps=120,
     batch=8,
     crop_px=32,
@@ -72,8 +76,8 @@ def interrupted_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> Callable[[
     """Makes the training step raise what Ctrl-C raises; returns the cure."""
     original = module.train_step
 
-    def step(*args: object, **kwargs: object) -> dict[str, float]:
-        if kwargs["step"] == steps:
+    def step(*args: object, **kwargs: Any) -> object:
+        if kwargs["progress"].step == steps:
             raise KeyboardInterrupt
         return original(*args, **kwargs)  # type: ignore[arg-type]
 
@@ -125,6 +129,35 @@ def test_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
         run(tmp_path, SHORT)
 
 
+def test_moves_each_price_towards_its_levels_target_and_keeps_it_in_bounds() -> None:
+    config = CONFIG.model_copy(update={"target_nats": (0.4, 0.02), "beta": 0.02, "pace": 0.1})
+    more, less = steered([0.02, 0.02], [0.8, 0.01], config)
+    assert more > 0.02 > less
+    assert steered([0.02, 0.02], [0.4, 0.02], config) == pytest.approx([0.02, 0.02])
+    prices = [0.02, 0.02]
+    for _ in range(1000):
+        prices = steered(prices, [100.0, 0.0], config)
+    assert prices == pytest.approx([20.0, 0.00002])
+    fixed = config.model_copy(update={"target_nats": None})
+    assert steered([0.02, 0.02], [0.8, 0.01], fixed) == [0.02, 0.02]
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_steers_the_rate_of_each_level_to_its_target(tmp_path: Path) -> None:
+    def last(target: float) -> dict[str, float]:
+        config = CONFIG.model_copy(update={"target_nats": (target, 0.05), "pace": 0.1})
+        history: list[dict[str, float]] = run(tmp_path / str(target), config).report["history"]
+        return history[-1]
+
+    assert 0.2 < last(0.4)["nats_0"] < 0.8
+    assert 0.02 < last(0.05)["nats_0"] < 0.1
+
+
+def test_refuses_targets_for_other_levels_than_the_model_has() -> None:
+    with pytest.raises(ValidationError, match="3 target rates, wanted 2"):
+        TrainConfig(vae=TINY, target_nats=(0.1, 0.1, 0.1))
+
+
 def test_refuses_a_collapsed_model(tmp_path: Path) -> None:
     config = CONFIG.model_copy(
         update={"beta": 1000 * CONFIG.beta, "beta_warm_up": 0.0, "free_nats": 0.0, "steps": 60}
@@ -134,7 +167,10 @@ def test_refuses_a_collapsed_model(tmp_path: Path) -> None:
 
 
 def test_refuses_a_model_that_copies_lesions(tmp_path: Path) -> None:
-    """A skip at full resolution whose rate costs nothing, and no corruption to undo."""
+    """A skip at full resolution whose rate costs nothing, and no corruption to undo.
+
+    Looked at once it has learnt: before, it blurs, and would be taken for one that restores.
+    """
     skip = TINY.model.model_copy(update={"channels": (8,), "latents": (8,)})
     config = CONFIG.model_copy(
         update={
@@ -143,9 +179,52 @@ def test_refuses_a_model_that_copies_lesions(tmp_path: Path) -> None:
             "lesion_share": 0.0,
             "noise_share": 0.0,
             "learning_rate": 1e-2,
-            "steps": 80,
+            "steps": 250,
+            "check_every": 250,
             "smallest_undone": 0.5,
         }
     )
     with pytest.raises(UnfitModelError, match="copied"):
         run(tmp_path, config)
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_draws_ahead_in_processes_what_it_would_draw_in_turn(tmp_path: Path) -> None:
+    in_turn = SHORT.model_copy(update={"mine": False})
+    ahead = in_turn.model_copy(update={"workers": 2})
+    assert same(run(tmp_path / "in turn", in_turn), run(tmp_path / "ahead", ahead))
+
+
+def test_refuses_to_mine_what_is_drawn_ahead() -> None:
+    with pytest.raises(ValidationError, match="mine wants workers = 0"):
+        TrainConfig(workers=2)
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_learns_about_the_same_in_half_precision(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", SHORT).report["history"][-1]["loss"]
+    half = run(tmp_path / "half", SHORT.model_copy(update={"bf16": True})).report["history"]
+    assert half[-1]["loss"] == pytest.approx(whole, rel=0.1)
+
+
+def test_has_a_large_configuration_that_can_be_built() -> None:
+    config = large()
+    parameters = sum(part.numel() for part in Vae(config.vae.model).parameters())
+    assert 3e6 < parameters < 3e7
+    assert config.crop_px % config.vae.model.multiple == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.usefixtures("no_guards")
+def test_trains_on_a_gpu_and_brings_the_model_back(tmp_path: Path) -> None:
+    made = fit(
+        groups("learn"),
+        groups("hold out"),
+        out=tmp_path,
+        config=SHORT.model_copy(update={"bf16": True}),
+        seed=0,
+        device="cuda",
+    )
+    assert all(tensor.device.type == "cpu" for tensor in made.state.values())
+    assert made.scorer()(toy_brain(generator(0, "unseen"))).score > 0

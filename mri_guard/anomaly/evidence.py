@@ -1,0 +1,170 @@
+"""What speaks for an anomaly, place by place, and how it is brought together.
+
+The restoration's residual sees what no healthy brain shows there; the intensity against an atlas,
+what is rare there; the difference across the plane of symmetry, what the other side does not have;
+the structure that the restoration does not share, what is of the wrong texture. Each has other
+units and other places where healthy brains show it too: each is measured in healthy spreads, then
+they are added up with fixed weights, averaged over the neighbourhood, and the sum is measured in
+healthy spreads again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mri_guard.anomaly.losses import structural_similarity
+from mri_guard.anomaly.residual import HealthyStatistics, smooth
+from mri_guard.anomaly.symmetry import asymmetry
+from mri_guard.errors import BundleError
+from mri_guard.records import Finite, Record
+
+KINDS = ("restoration", "atlas", "asymmetry", "structure")
+FUSED = "fused"
+
+
+class FusionConfig(Record):
+    """How evidence is brought together.
+
+    Attributes:
+        restoration: weight of the restoration's residual.
+        atlas: of the intensity against what is usual at its place.
+        asymmetry: of the difference across the plane of symmetry.
+        structure: of what the restoration does not share, 1 - SSIM, with the residual's sign.
+        smoothing_px: Gaussian standard deviation in the plane, pixels.
+        smoothing_mm: the same across slices, millimetres.
+    """
+
+    restoration: Finite = 1.0
+    atlas: Finite = 1.0
+    asymmetry: Finite = 0.5
+    structure: Finite = 0.1
+    smoothing_px: float = Field(default=1.5, ge=0, le=10)
+    smoothing_mm: float = Field(default=5.0, ge=0, le=50)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of each kind."""
+        return {kind: float(getattr(self, kind)) for kind in KINDS}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Signed evidence of each kind, positive where the image is brighter than it should be.
+
+    Attributes:
+        signed: of each of `KINDS`, (z, x, y), 0 outside the brain.
+        inside: bool, (z, x, y), brain.
+        positions: (z, 3, x, y), as `Frame.positions` gives them.
+        gap_mm: from one slice to the next.
+    """
+
+    signed: dict[str, Tensor]
+    inside: Tensor
+    positions: Tensor
+    gap_mm: float
+
+
+def evidence(
+    seen: Tensor, inside: Tensor, restored: Tensor, positions: Tensor, gap_mm: float
+) -> Evidence:
+    """Evidence of each kind; differentiable in image and restoration, but for the symmetry plane.
+
+    Args:
+        seen: (z, x, y), as `View` gives it.
+        inside: see `Evidence`.
+        restored: (z, x, y), in the units of `seen`.
+        positions: see `Evidence`.
+        gap_mm: see `Evidence`.
+    """
+    residual = (seen - restored) * inside
+    unlike = 1 - structural_similarity(restored[:, None], seen[:, None])[:, 0]
+    sign = torch.sign(smooth(residual, inside, 1.0, 0.0)).detach()
+    signed = {
+        "restoration": residual,
+        "atlas": seen,
+        "asymmetry": asymmetry(seen, inside).nan_to_num(0.0),
+        "structure": sign * unlike * inside,
+    }
+    return Evidence(signed, inside, positions, gap_mm)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fusion:
+    """Evidence of every kind as one signed map in healthy spreads.
+
+    Attributes:
+        statistics: of each kind.
+        fused: of their smoothed sum.
+        config: weights and smoothing.
+    """
+
+    statistics: Mapping[str, HealthyStatistics]
+    fused: HealthyStatistics
+    config: FusionConfig
+
+    @classmethod
+    def fit(cls, healthy: Sequence[tuple[Evidence, Tensor]], config: FusionConfig) -> "Fusion":
+        """From held-out brains.
+
+        Args:
+            healthy: evidence of each brain, and where it counts as healthy, bool, (z, x, y).
+            config: see the class.
+
+        Raises:
+            ValueError: there is no healthy voxel.
+        """
+        statistics = {
+            kind: HealthyStatistics.fit(
+                (found.signed[kind], counts, found.positions) for found, counts in healthy
+            )
+            for kind in KINDS
+        }
+        fused = HealthyStatistics.fit(
+            (_sum(found, statistics, config), counts, found.positions) for found, counts in healthy
+        )
+        return cls(statistics, fused, config)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], config: FusionConfig) -> "Fusion":
+        """From the bundle's `healthy.*` tensors.
+
+        Raises:
+            BundleError: a key, a shape or a value does not fit.
+        """
+        parts: dict[str, dict[str, Tensor]] = {kind: {} for kind in (*KINDS, FUSED)}
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition(".")
+            if kind not in parts:
+                raise BundleError(f"healthy.{key} is unexpected; known are {', '.join(parts)}")
+            parts[kind][name] = tensor
+        found = {kind: HealthyStatistics.from_tensors(part, kind) for kind, part in parts.items()}
+        return cls({kind: found[kind] for kind in KINDS}, found[FUSED], config)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All statistics by name, for the bundle."""
+        every = {**self.statistics, FUSED: self.fused}
+        return {
+            f"{kind}.{name}": tensor
+            for kind, one in every.items()
+            for name, tensor in one.tensors().items()
+        }
+
+    def __call__(self, found: Evidence) -> Tensor:
+        """Signed map, (z, x, y), healthy spreads, 0 outside the brain; differentiable."""
+        total = _sum(found, self.statistics, self.config)
+        return self.fused.standardise(total, found.positions) * found.inside
+
+
+def _sum(
+    found: Evidence, statistics: Mapping[str, HealthyStatistics], config: FusionConfig
+) -> Tensor:
+    """Weighted sum of all evidence in healthy spreads, smoothed, (z, x, y)."""
+    total = torch.zeros_like(found.inside, dtype=found.signed[KINDS[0]].dtype)
+    for kind, weight in config.weights.items():
+        if weight:
+            standard = statistics[kind].standardise(found.signed[kind], found.positions)
+            total = total + weight * standard
+    return smooth(total, found.inside, config.smoothing_px, config.smoothing_mm / found.gap_mm)

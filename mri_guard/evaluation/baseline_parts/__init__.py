@@ -1,0 +1,1 @@
+"""What baselines have in common: what they learn from, and how a map becomes scores."""

@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from mri_guard.anomaly import Evidence, Fusion, FusionConfig, evidence
+from mri_guard.anomaly.evidence import KINDS
+from mri_guard.anomaly.frame import Frame
+from mri_guard.errors import BundleError
+from tests.toys import plain_fusion
+
+SHAPE = (8, 40, 48)
+ALONE = FusionConfig(restoration=0, atlas=0, asymmetry=0, structure=0)
+
+
+def brain(seed: int = 0, bright: bool = False) -> tuple[Evidence, torch.Tensor]:
+    """Evidence of a noisy ellipsoid whose restoration is without noise, and where its lesion is."""
+    x, y = torch.arange(SHAPE[1]) - 19.5, torch.arange(SHAPE[2]) - 23.5
+    inside = ((x[:, None] / 18) ** 2 + (y / 22) ** 2 < 1).expand(SHAPE).clone()
+    lesion = torch.zeros_like(inside)
+    lesion[3:5, 6:12, 20:28] = True
+    restored = 0.7 * inside
+    noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed))
+    seen = (restored + 0.05 * noise + 0.4 * bright * lesion) * inside
+    positions = Frame((0, 0, 0), SHAPE, 1).positions(torch.device("cpu"))
+    return evidence(seen, inside, restored, positions, 5.0), lesion & inside
+
+
+def fitted(config: FusionConfig) -> Fusion:
+    healthy = [brain(seed)[0] for seed in range(8)]
+    return Fusion.fit([(one, one.inside) for one in healthy], config)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_finds_a_bright_lesion_by_each_kind_of_evidence(kind: str) -> None:
+    found, lesion = brain(99, bright=True)
+    signed = fitted(ALONE.model_copy(update={kind: 1.0}))(found)
+    elsewhere = found.inside & ~lesion
+    assert signed[lesion].mean() > 4 * signed[elsewhere].abs().mean()
+
+
+def test_shows_what_is_missing_on_one_side_as_dark_there_and_bright_on_the_other() -> None:
+    found, lesion = brain(99, bright=True)
+    asymmetry = found.signed["asymmetry"]
+    assert asymmetry[lesion].mean() == pytest.approx(0.4, abs=0.05)
+    assert asymmetry[lesion.flip(1)].mean() == pytest.approx(-0.4, abs=0.05)
+
+
+def test_measures_the_sum_in_healthy_spreads_whatever_the_weights() -> None:
+    for config in (FusionConfig(), FusionConfig(restoration=5, atlas=3, asymmetry=0)):
+        found, _ = brain(99)
+        signed = fitted(config)(found)[found.inside]
+        assert signed.mean().item() == pytest.approx(0, abs=0.2)
+        assert signed.std().item() == pytest.approx(1, abs=0.2)
+
+
+def test_is_nought_outside_the_brain() -> None:
+    found, _ = brain(1, bright=True)
+    assert not fitted(FusionConfig())(found)[~found.inside].any()
+
+
+def test_comes_back_from_its_tensors() -> None:
+    fusion = fitted(FusionConfig())
+    again = Fusion.from_tensors(fusion.tensors(), FusionConfig())
+    found, _ = brain(3)
+    assert torch.equal(fusion(found), again(found))
+
+
+def test_refuses_tensors_that_do_not_fit() -> None:
+    tensors = plain_fusion().tensors()
+    with pytest.raises(BundleError, match="another is unexpected"):
+        Fusion.from_tensors(tensors | {"another": torch.zeros(1)}, FusionConfig())
+    del tensors["fused.mean"]
+    with pytest.raises(BundleError, match="fused tensors"):
+        Fusion.from_tensors(tensors, FusionConfig())
+
+
+def test_passes_a_gradient_to_image_and_restoration() -> None:
+    found, _ = brain(5)
+    seen = found.signed["atlas"].clone().requires_grad_()
+    restored = (0.7 * found.inside).requires_grad_()
+    again = evidence(seen, found.inside, restored, found.positions, 5.0)
+    fitted(FusionConfig())(again).abs().sum().backward()  # type: ignore[no-untyped-call]
+    for leaf in (seen, restored):
+        assert leaf.grad is not None
+        assert torch.isfinite(leaf.grad).all()
+        assert leaf.grad.abs().sum() > 0
