@@ -76,14 +76,9 @@ def undone_share(batch: Batch, restored: torch.Tensor) -> torch.Tensor:
     return shared / change.square().sum((1, 2)).clamp_min(1e-6)
 
 
-def atlas_ap(groups: Groups, batches: Sequence[Batch]) -> float:
-    """Pixel average precision of no learning at all: |z| of the intensity at its place.
-
-    Args:
-        groups: of the train split; their lesion-free windows make the atlas.
-        batches: held-out synthetic lesions.
-    """
-    atlas = HealthyStatistics.fit(
+def atlas_of(groups: Groups) -> HealthyStatistics:
+    """Intensity by place in the lesion-free windows of the train split: no learning at all."""
+    return HealthyStatistics.fit(
         (
             torch.from_numpy(subject.image[subject.centres]),
             torch.from_numpy(subject.brain[subject.centres]),
@@ -92,6 +87,10 @@ def atlas_ap(groups: Groups, batches: Sequence[Batch]) -> float:
         for group in groups
         for subject in group
     )
+
+
+def atlas_ap(atlas: HealthyStatistics, batches: Sequence[Batch]) -> float:
+    """Pixel average precision of the intensity's |z| at its place, on synthetic lesions."""
     scores = []
     for batch in batches:
         image = batch.window[:, batch.window.shape[1] // 2]

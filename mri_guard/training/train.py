@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from mri_guard.anomaly import (
     Evidence,
     Fusion,
+    HealthyStatistics,
     ModelConfig,
     Vae,
     VaeConfig,
@@ -55,7 +56,14 @@ from mri_guard.training.batches import (
 )
 from mri_guard.training.curves import Curves
 from mri_guard.training.data import Subject, load_subjects
-from mri_guard.training.guards import Fitness, atlas_ap, measure, refuse_unfit, undone_share
+from mri_guard.training.guards import (
+    Fitness,
+    atlas_ap,
+    atlas_of,
+    measure,
+    refuse_unfit,
+    undone_share,
+)
 from mri_guard.training.mining import learnt, odds
 from mri_guard.training.synthetic_lesions import (
     HELD_OUT,
@@ -312,9 +320,10 @@ def fit(
         # 4. The best checkpoint, refused where it has collapsed or copies what it should remove.
         model.load_state_dict(progress.best)
         fitness = measure(model, held_out)
-        trivial = atlas_ap(learn, held_out)
+        atlas = atlas_of(learn)
+        trivial = atlas_ap(atlas, held_out)
         refuse_unfit(fitness, trivial, config.smallest_nats, config.smallest_undone)
-        families = by_family(model, learn, hold_out, config, seed)
+        families = by_family(model, atlas, hold_out, config, seed)
 
         # 5. What healthy brains leave over that it has never seen.
         model.to("cpu")
@@ -463,7 +472,7 @@ def steered(prices: list[float], nats: list[float], config: TrainConfig) -> list
 
 
 def by_family(
-    model: Vae, learn: Groups, hold_out: Groups, config: TrainConfig, seed: int
+    model: Vae, atlas: HealthyStatistics, hold_out: Groups, config: TrainConfig, seed: int
 ) -> dict[str, dict[str, float]]:
     """Pixel average precision of the model and of an atlas on each family of `REPORTED`.
 
@@ -475,7 +484,7 @@ def by_family(
         batches = _held_out(hold_out, seed, kinds((change,)), config, device)
         found[change.__name__] = {
             "model_ap": measure(model, batches).held_out_ap,
-            "atlas_ap": atlas_ap(learn, batches),
+            "atlas_ap": atlas_ap(atlas, batches),
             "trained_on": float(change not in HELD_OUT),
         }
     return found
