@@ -24,6 +24,8 @@ import bundles
 from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
 from mri_guard.errors import BundleError, InputError
+from mri_guard.evaluation.ablation import evaluate_ablation
+from mri_guard.evaluation.ablation import table as ablation_table
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
 from mri_guard.evaluation.calibration import evaluate_calibration
 from mri_guard.evaluation.calibration import table as calibration_table
@@ -404,6 +406,62 @@ def detection(
     _write_evidence(evidence, out, detection_table(evidence), as_json=as_json)
     if gallery is not None:
         errors.print(f"gallery: {gallery / INDEX}", highlight=False)
+
+
+@evaluate.command()
+@exits
+def ablation(
+    manifest: Annotated[list[Path], typer.Option(help="CSV to train on; give it again for more.")],
+    evaluate_manifest: Annotated[
+        Path, typer.Option(help="CSV with lesion masks: what is measured.")
+    ],
+    out: EvidenceOption,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", help="To measure on; default: validation.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Row of the table; default: all.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option("--seed", help="Of a training; again for more; default: 0.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of every row.")] = 900,
+    work: Annotated[
+        Path,
+        typer.Option(
+            help="Trained models and cache: what was trained is read; calls with other rows or "
+            "seeds may run beside."
+        ),
+    ] = Path("var/ablation"),
+    bundle: BundleOption = bundles.DEFAULT,
+    brain_mask: Annotated[
+        Path | None, typer.Option(help="Weights of the brain mask; those of the bundle by default.")
+    ] = None,
+    lesion_shapes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of lesion masks without images, for synthetic lesions."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What each part of the detector is worth: taken away, trained anew, measured."""
+    mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundle)
+    try:
+        evidence = evaluate_ablation(
+            manifest,
+            evaluate_manifest,
+            split or ["validation"],
+            config=TrainConfig(steps=steps),
+            seeds=seed or [0],
+            preprocess=Preprocess(mask),
+            work=work,
+            command=_command(),
+            shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
+            only=only or (),
+            console=errors,
+        )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    _write_evidence(evidence, out, ablation_table(evidence), as_json=as_json)
 
 
 @evaluate.command()

@@ -167,7 +167,7 @@ def evaluate_detection(
 
     shown = Gallery.of((case.lesion for case in cases), generator(seed, "gallery"))
     results = [
-        _row(name, scorer, cases, known, console, gallery=None if name else shown)
+        assess(name, scorer, cases, known, console, gallery=None if name else shown)
         for name, scorer in scorers
     ]
     counts = patient_counts(len(known), generator(seed, "detection bootstrap"), draws)
@@ -276,16 +276,25 @@ def _cases(
     return cases, refused
 
 
-def _row(
+def assess(
     name: str,
     scorer: Scorer,
     cases: Sequence[Case],
     known: Sequence[int],
     console: Console | None,
     *,
-    gallery: Gallery | None,
+    gallery: Gallery | None = None,
 ) -> Row:
-    """One scorer on all cases; the gallery, where there is one, sees each."""
+    """One scorer on all cases.
+
+    Args:
+        name: of the row.
+        scorer: to assess.
+        cases: of the patients `known`.
+        known: indices of the patients, in the order that the bootstrap counts them.
+        console: where progress is shown; None shows none.
+        gallery: sees each case; None where none is drawn.
+    """
     scores: list[list[NDArray[np.float64]]] = [[] for _ in known]
     truth: list[list[NDArray[np.bool_]]] = [[] for _ in known]
     slices = []

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,7 +193,7 @@ def prepared_scan(
     path = cache / f"{_key(row, maker)}.npz"
     if not path.exists():
         made = prepare(row, preprocess, decoder, cache)
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{os.getpid()}.part")  # another process may be at the same scan
         with part.open("wb") as file:
             np.savez_compressed(
                 file,
