@@ -24,7 +24,7 @@ from mri_guard.anomaly.residual import GRID
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError, UnfitModelError
 from mri_guard.evaluation.ablations import ABLATIONS, FULL, Ablation, changed
-from mri_guard.evaluation.detection import DEFINITIONS, SMALL_FOUND, Case, Row, assess
+from mri_guard.evaluation.detection import COUNTED, DEFINITIONS, Case, Row, assess
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
 from mri_guard.metrics.bootstrap import DRAWS, patient_counts, summary
 from mri_guard.metrics.by_patient import Counts, Values
@@ -37,7 +37,7 @@ from mri_guard.training.kept import fit_once
 from mri_guard.training.synthetic_lesions import Window
 from mri_guard.training.train import TrainConfig, TrainedModel, healthy_evidence, load_groups
 
-FIGURES = tuple(name for name in DEFINITIONS if name != SMALL_FOUND)
+FIGURES = tuple(name for name in DEFINITIONS if name not in COUNTED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ Every figure is taken on the model's grid with the same brain mask for all rows;
 the brain mask misses count as missed by every row.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,9 @@ SMALL_PX = 50
 """Largest cross-section of a small lesion, pixels of 2 mm in one axial slice."""
 
 SMALL_FOUND = "lesions_up_to_50_found"
+SECTIONS_FOUND = "sections_up_to_50_found"
+COUNTED = {SMALL_FOUND: "lesions", SECTIONS_FOUND: "sections"}
+"""Figures whose n counts something else than patients."""
 
 Figures = dict[str, Callable[[Counts], Values]]
 
@@ -65,6 +68,11 @@ DEFINITIONS = {
         f"Dice, taken anew in each resample; a lesion is what connects in 3-D over faces, edges or "
         f"corners, and small where no axial slice shows more than {SMALL_PX} pixels of it, {_GRID}"
     ),
+    SECTIONS_FOUND: (
+        f"share of sections of at most {SMALL_PX} pixels that the map touches where it is above "
+        "the same threshold; a section is what connects within one axial slice, of lesions of any "
+        f"size, {_GRID}"
+    ),
 }
 
 
@@ -76,13 +84,14 @@ class Row:
         name: `""` for the bundle's model, the baseline's name otherwise.
         pixels: of each patient.
         slices: of all.
-        small: the small lesions; None where the map points at none.
+        small: the small lesions and the small sections, by their figure; none where the map points
+            at no place.
     """
 
     name: str
     pixels: Pixels
     slices: Slices
-    small: Lesions | None
+    small: Mapping[str, Lesions]
 
     def figures(self) -> Figures:
         """Each figure as a function of how often each patient counts."""
@@ -94,7 +103,7 @@ class Row:
             "within_subject_auroc": self.slices.within_subject_auroc,
             "sensitivity_at_90_specificity": self.slices.sensitivity_at,
         }
-        return figures | ({SMALL_FOUND: self.small.found} if self.small else {})
+        return figures | {name: lesions.found for name, lesions in self.small.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +217,7 @@ def table(evidence: Evidence) -> Table:
     printed = Table(title=f"Detection, {n} patients; 95 % intervals over patients")
     printed.add_column("row")
     for column in columns:
-        lesions = shown.get(column) if column == SMALL_FOUND else None
+        lesions = shown.get(column) if column in COUNTED else None
         printed.add_column(
             column.replace("_", " ") + (f" ({lesions.n} {lesions.unit})" if lesions else "")
         )
@@ -298,7 +307,7 @@ def assess(
     scores: list[list[NDArray[np.float64]]] = [[] for _ in known]
     truth: list[list[NDArray[np.bool_]]] = [[] for _ in known]
     slices = []
-    small: list[tuple[float, int]] = []
+    small: dict[str, list[tuple[float, int]]] = {SMALL_FOUND: [], SECTIONS_FOUND: []}
     for case in track(cases, name or "model", console=console, disable=console is None):
         patient = known.index(case.subject)
         anomaly = scorer(case.preprocessed)
@@ -308,7 +317,11 @@ def assess(
         found = np.where(case.preprocessed.brain, anomaly.map, -np.inf)
         scores[patient].append(found[looked_at].astype(np.float64))
         truth[patient].append(case.lesion[looked_at])
-        small += [(float(found[one].max()), patient) for one in small_lesions(case.lesion)]
+        for figure, each in (
+            (SMALL_FOUND, small_lesions(case.lesion)),
+            (SECTIONS_FOUND, small_sections(case.lesion)),
+        ):
+            small[figure] += [(float(found[one].max()), patient) for one in each]
         rows = slice_rows(anomaly, case)
         slices.append(np.column_stack([rows, np.full(len(rows), patient)]))
     stacked = np.concatenate(slices)
@@ -323,13 +336,16 @@ def assess(
             patient=stacked[:, 3].astype(np.int64),
             patients=len(known),
         ),
-        small=None
+        small={}
         if name in BY_SLICE
-        else Lesions(
-            pixels,
-            np.array([score for score, _ in small], dtype=np.float64),
-            np.array([patient for _, patient in small], dtype=np.int64),
-        ),
+        else {
+            figure: Lesions(
+                pixels,
+                np.array([score for score, _ in each], dtype=np.float64),
+                np.array([patient for _, patient in each], dtype=np.int64),
+            )
+            for figure, each in small.items()
+        },
     )
 
 
@@ -343,6 +359,19 @@ def small_lesions(lesion: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     labels, count = ndimage.label(lesion, structure=np.ones((3, 3, 3)))
     each = [labels == index for index in range(1, count + 1)]
     return [one for one in each if one.sum(axis=(0, 1)).max() <= SMALL_PX]
+
+
+def small_sections(lesion: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Mask of each small section, like `lesion`.
+
+    Args:
+        lesion: bool, (x, y, z). What connects over edges or corners in one axial slice is a
+            section; it is small with at most `SMALL_PX`.
+    """
+    plane = np.ones((3, 3, 3)) * np.array([0, 1, 0])
+    labels, count = ndimage.label(lesion, structure=plane)
+    each = [labels == index for index in range(1, count + 1)]
+    return [one for one in each if one.sum() <= SMALL_PX]
 
 
 def slice_rows(anomaly: Anomaly, case: Case) -> NDArray[np.float64]:
@@ -383,8 +412,8 @@ def _metrics(rows: Sequence[Row], counts: Counts) -> dict[str, Metric]:
         for name, figure in row.figures().items():
             value, drawn = float(figure(once)[0]), figure(counts)
             counted = (counts.shape[1], "patients")
-            if name == SMALL_FOUND and row.small is not None:
-                counted = (len(row.small.scores), "lesions")
+            if name in COUNTED:
+                counted = (len(row.small[name].scores), COUNTED[name])
             if row.name == "":
                 model[name] = (value, drawn)
                 add(name, value, drawn, counted, DEFINITIONS[name])

@@ -19,6 +19,7 @@ from mri_guard.evaluation.detection import (
     evaluate_detection,
     slice_rows,
     small_lesions,
+    small_sections,
     table,
 )
 from mri_guard.evaluation.evidence import Evidence
@@ -159,6 +160,17 @@ def test_finds_the_small_lesions_that_a_map_touches(evidence: Evidence) -> None:
         for name in evidence.metrics
         if "lesions_up_to" in name and ("position" in name or "head_area" in name)
     ]
+
+
+def test_calls_a_section_small_whatever_lies_above_it() -> None:
+    lesion = np.zeros((20, 20, 4), dtype=np.bool_)
+    lesion[:10, :10, 1] = True
+    lesion[2:5, 2:5, 2] = True
+    lesion[5, 5, 2] = True  # over a corner
+    lesion[15, 15, 2] = True
+    sections = small_sections(lesion)
+    assert sorted(int(one.sum()) for one in sections) == [1, 10]
+    assert not any(one[..., 1].any() for one in sections)
 
 
 def test_calls_a_lesion_small_by_its_largest_slice() -> None:
