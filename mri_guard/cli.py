@@ -43,6 +43,7 @@ from mri_guard.records import Contrast, Examination, Outcome, Source
 from mri_guard.results import write_results
 from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle
+from mri_guard.training.healthy_heads import healthy_heads
 from mri_guard.training.lesion_shapes import lesion_shapes as load_lesion_shapes
 from mri_guard.training.train import TrainConfig
 from mri_guard.training.train import large as large_config
@@ -262,6 +263,10 @@ def train(
         Path | None,
         typer.Option(help="Folder of lesion masks without images, for synthetic lesions."),
     ] = None,
+    label_maps: Annotated[
+        Path | None,
+        typer.Option(help="Folder of whole-head label maps, to learn from healthy heads of them."),
+    ] = None,
     data_statement: Annotated[
         Path | None, typer.Option(help="Markdown for the card: data and licences.")
     ] = None,
@@ -297,6 +302,7 @@ def train(
             data=data_statement.read_text() if data_statement else "Not stated.",
             console=errors,
             shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
+            synthetic=healthy_heads(label_maps, contrast, seed) if label_maps else (),
             tensorboard=tensorboard,
             device=device,
         )

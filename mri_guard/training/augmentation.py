@@ -48,7 +48,8 @@ class Appearance(Record):
         self, window: Window, brain: NDArray[np.bool_], rng: np.random.Generator
     ) -> Window:
         """The window in another look, float32, (s, x, y); 0 outside the brain."""
-        curved = np.sign(window) * np.abs(window) ** math.exp(rng.normal(0, self.gamma))
+        power = math.exp(rng.normal(0, self.gamma))
+        curved = np.asarray(np.sign(window) * np.abs(window) ** power, dtype=np.float32)
         if rng.random() < self.coarser_share:
             curved = coarser(curved, brain, 1 + rng.uniform(0, self.coarser, 2))
         if rng.random() < self.artifact_share:
@@ -98,4 +99,4 @@ def acquired(window: Window, artifact: Artifact) -> Window:
     distance from it.
     """
     signal = np.ascontiguousarray(np.moveaxis(np.maximum(window, 0), 0, 2))
-    return window + np.moveaxis(artifact(signal) - signal, 2, 0)
+    return np.asarray(window + np.moveaxis(artifact(signal) - signal, 2, 0), dtype=np.float32)

@@ -12,7 +12,7 @@ from mri_guard import bundle
 from mri_guard.bundle import BundleConfig, PolicyConfig
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers.manifest import read_manifest
-from mri_guard.records import Contrast
+from mri_guard.records import Contrast, Preprocessed
 from mri_guard.training.calibrate import calibration_of
 from mri_guard.training.card import model_card
 from mri_guard.training.synthetic_lesions import Window
@@ -33,6 +33,7 @@ def train_bundle(
     data: str,
     console: Console,
     shapes: Sequence[Window] = (),
+    synthetic: Sequence[Preprocessed] = (),
     tensorboard: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> str:
@@ -51,6 +52,7 @@ def train_bundle(
         data: what the card says of the data, Markdown.
         console: where progress is shown.
         shapes: of real lesions, for the synthetic ones.
+        synthetic: healthy heads to learn from too.
         tensorboard: folder for training curves; None writes none.
         device: to train on.
 
@@ -68,6 +70,7 @@ def train_bundle(
         seed=seed,
         preprocess=preprocess,
         shapes=shapes,
+        synthetic=synthetic,
         tensorboard=tensorboard,
         device=device,
         console=console,

@@ -19,9 +19,9 @@ diagnosis; not for children, other contrasts, or images after contrast agent.
 
 ## Training
 
-Root seed {seed}. {learnt_scans} scans, {learnt_windows} lesion-free windows; healthy statistics
-from {statistics_scans} scans. Checkpoint of step {step}, chosen by synthetic lesion families that
-training never drew; no real lesion was looked at to choose anything.
+Root seed {seed}. {learnt_scans} scans{synthetic}, {learnt_windows} lesion-free windows;
+healthy statistics from {statistics_scans} scans. Checkpoint of step {step}, chosen by synthetic
+lesion families that training never drew; no real lesion was looked at to choose anything.
 
 | figure | value |
 |---|---|
@@ -69,6 +69,7 @@ def model_card(
         data: what is to be said of the data, with licences, Markdown.
     """
     policy, fitness = config.policy, report["fitness"]
+    made = report.get("synthetic_heads", 0)
     calibrator = ScoreCalibrator.fit(calibration.healthy_scores, policy.alpha, policy.delta)
     groups = [
         f"| {group} | {len(scores)} | {min(scores):.3f} | {sorted(scores)[len(scores) // 2]:.3f} "
@@ -82,6 +83,7 @@ def model_card(
         data=data.strip(),
         seed=config.seed,
         learnt_scans=report["learnt_from"]["scans"],
+        synthetic=f" ({made} of them synthesised from label maps)" if made else "",
         learnt_windows=report["learnt_from"]["lesion_free_windows"],
         statistics_scans=report["healthy_statistics_from"]["scans"],
         step=report["chosen_step"],

@@ -179,8 +179,8 @@ def synthesise(head: HeadLabels, rng: np.random.Generator) -> tuple[Tensor, Tens
     parts = int(rng.integers(1, 4)) if spacing > 4.5 else int(rng.integers(1, 3))
     within = ((np.arange(parts) + 0.5) / parts - 0.5) * rng.uniform(1.0, spacing)
 
-    points = _points(head, (heights[:, None] + within).ravel(), rng)
-    tissue, brain = _look_up(head, points)
+    points = sampled_at(head, (heights[:, None] + within).ravel(), rng)
+    tissue, brain = look_up(head, points)
     image = _paint(tissue, brain, rng)
     image, lesion = _lesions(image, brain, spacing / parts, rng)
 
@@ -216,7 +216,7 @@ def _stack(head: HeadLabels, rng: np.random.Generator) -> tuple[NDArray[np.float
     return np.asarray(first + spacing * np.arange(count), np.float64), float(spacing)
 
 
-def _field(
+def smooth_field(
     rng: np.random.Generator, shape: tuple[int, ...], cells: tuple[int, int, int], n: int = 1
 ) -> Tensor:
     """Smooth random field with unit spread at its knots, (n, *shape)."""
@@ -225,7 +225,7 @@ def _field(
     return out[0]
 
 
-def _points(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
+def sampled_at(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
     """Voxels of the label map that planes at heights `z` look at, (3, n, 128, 128)."""
     depth, height_mm, middle = len(z), float(z[-1] - z[0]), float(z.mean())
     plane = (torch.arange(GRID) - (GRID - 1) / 2) * PIXEL_MM
@@ -240,8 +240,8 @@ def _points(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) 
     centre = torch.tensor([*head.centre, middle]) + torch.from_numpy(rng.normal(0, 8, 3)).float()
 
     cells = max(2, round(height_mm / 25) + 1)
-    bend = _field(rng, (depth, GRID, GRID), (cells, 10, 10), 3) * rng.uniform(0, 3.5)
-    warp = _field(rng, (depth, GRID, GRID), (3, 4, 4), 3) * rng.uniform(0, 6)
+    bend = smooth_field(rng, (depth, GRID, GRID), (cells, 10, 10), 3) * rng.uniform(0, 3.5)
+    warp = smooth_field(rng, (depth, GRID, GRID), (3, 4, 4), 3) * rng.uniform(0, 6)
     moved = torch.einsum("ij,jdxy->idxy", matrix, grid) + bend + warp
     return moved + centre.float()[:, None, None, None]
 
@@ -256,7 +256,7 @@ def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     return turned
 
 
-def _look_up(head: HeadLabels, points: Tensor) -> tuple[Tensor, Tensor]:
+def look_up(head: HeadLabels, points: Tensor) -> tuple[Tensor, Tensor]:
     """Tissue (int64) and target (bool) at the nearest voxels; air beyond the label map."""
     size = torch.tensor(head.tissue.shape)[:, None, None, None]
     voxels = points.round().long()
@@ -276,13 +276,13 @@ def _paint(tissue: Tensor, brain: Tensor, rng: np.random.Generator) -> Tensor:
     image = image + torch.from_numpy(spreads)[tissue] * _normal(rng, shape)
 
     # The map's one label for muscle and neck: three draws in patches.
-    patches = _field(rng, shape, (max(3, shape[0] // 6), 16, 16))[0]
+    patches = smooth_field(rng, shape, (max(3, shape[0] // 6), 16, 16))[0]
     soft = (tissue == SOFT_TISSUE) & ~brain
     for sign in (-1, 1):
         image = torch.where(soft & (sign * patches > 0.3), _uniform(rng, 0.0, 1.3), image)
     # Tissue is not of one value: let it wander slowly inside a label.
     return image * (
-        1 + rng.uniform(0, 0.12) * _field(rng, shape, (max(3, shape[0] // 6), 20, 20))[0]
+        1 + rng.uniform(0, 0.12) * smooth_field(rng, shape, (max(3, shape[0] // 6), 20, 20))[0]
     )
 
 
@@ -325,7 +325,7 @@ def _lesions(
             for axis, c, s, k in zip(axes, centre, scale, stretch, strict=True)
         )
         distance = torch.sqrt(d[:, None, None] ** 2 + x[None, :, None] ** 2 + y[None, None] ** 2)
-        distance = distance / radius + 0.35 * _field(rng, tuple(image.shape), (4, 14, 14))[0]
+        distance = distance / radius + 0.35 * smooth_field(rng, tuple(image.shape), (4, 14, 14))[0]
         blob = torch.sigmoid((1 - distance) * rng.uniform(4, 20)) * brain
         lesion |= blob > 0.5
         if rng.random() < 0.25:  # a cavity, or what surgery left
@@ -347,7 +347,7 @@ def _scanner(image: Tensor, outside: Tensor, inside: Tensor, rng: np.random.Gene
         image = image * kept
         outside[:] = 1 - kept
     image = _blur(image, rng.uniform(0.2, 1.1), rng.uniform(0.2, 1.1))
-    image = image * torch.exp(rng.uniform(0, 0.35) * _field(rng, shape, (3, 4, 4))[0])
+    image = image * torch.exp(rng.uniform(0, 0.35) * smooth_field(rng, shape, (3, 4, 4))[0])
     image = image.clamp_min(0) ** float(np.exp(rng.normal(0, 0.25)))
     if rng.random() < 0.1:
         edge = int(rng.integers(5, 35))

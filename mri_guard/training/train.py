@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,7 +44,7 @@ from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
-from mri_guard.records import Record
+from mri_guard.records import Preprocessed, Record
 from mri_guard.training import checkpoint
 from mri_guard.training.augmentation import Appearance
 from mri_guard.training.batches import (
@@ -55,7 +55,7 @@ from mri_guard.training.batches import (
     training_batch,
 )
 from mri_guard.training.curves import Curves
-from mri_guard.training.data import Subject, load_subjects
+from mri_guard.training.data import Subject, load_subjects, subject_of
 from mri_guard.training.guards import (
     Fitness,
     atlas_ap,
@@ -213,6 +213,7 @@ def train(
     seed: int,
     preprocess: Preprocess,
     shapes: Sequence[Window] = (),
+    synthetic: Sequence[Preprocessed] = (),
     tensorboard: Path | None = None,
     device: torch.device | str = "cpu",
     console: Console | None = None,
@@ -232,6 +233,7 @@ def train(
         seed: root seed.
         preprocess: as the bundle will use it.
         shapes: of real lesions, for half of the synthetic ones; without any, all are made of noise.
+        synthetic: healthy heads, learnt from as if they were one more manifest.
         tensorboard: folder for training curves; None writes none.
         device: to train on; the result lies on the CPU.
         console: where progress is shown; None shows none.
@@ -246,7 +248,9 @@ def train(
         load_groups(manifests, split, preprocess, config.vae, cache=out / "cache", console=console)
         for split in ("train", "validation")
     )
-    return fit(
+    if synthetic:
+        learn.append([subject_of(head, None, config.vae) for head in synthetic])
+    model = fit(
         learn,
         hold_out,
         out=out,
@@ -257,6 +261,7 @@ def train(
         device=device,
         console=console,
     )
+    return replace(model, report=model.report | {"synthetic_heads": len(synthetic)})
 
 
 def fit(
