@@ -307,7 +307,7 @@ def _run(
         "row": ablation.name,
         "seed": seed,
         "weights": ablation.weights,
-        "refused": _refusal(report, config),
+        "refused": refusal(report, config),
         "steps": config.steps,
         "chosen_step": report["chosen_step"],
         "seconds_of_the_last_call": report["seconds_of_this_call"],
@@ -318,8 +318,13 @@ def _run(
     }
 
 
-def _refusal(report: dict[str, Any], config: TrainConfig) -> str | None:
-    """Why the guards refuse the model; None where they let it pass."""
+def refusal(report: dict[str, Any], config: TrainConfig) -> str | None:
+    """Why the guards refuse a model; None where they let it pass.
+
+    Args:
+        report: of its training.
+        config: of its training.
+    """
     fitness = Fitness.model_validate(report["fitness"])
     try:
         refuse_unfit(
