@@ -1,7 +1,10 @@
 """What each step of the journey must be able to do; `bundle.py` chooses who does it."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mri_guard.records import (
     Anomaly,
@@ -103,6 +106,21 @@ class Detector(Protocol):
         self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer, /
     ) -> DetectorResult:
         """Statistic and conformal p-value."""
+
+
+class Artifact(Protocol):
+    """What a scanner does to an image; its fields are all that it takes to do so again."""
+
+    @property
+    def name(self) -> str:
+        """The artifact's name, equal to its file's."""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, strength: float) -> Self:
+        """One of that strength, from 0 (changes nothing) to 1 (the worst that is drawn)."""
+
+    def __call__(self, image: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """The image with it, float32, a slice (x, y) or a stack of slices (x, y, z)."""
 
 
 class Calibrator(Protocol):

@@ -5,7 +5,8 @@ what is rare there; the difference across the plane of symmetry, what the other 
 the structure that the restoration does not share, what is of the wrong texture. Each has other
 units and other places where healthy brains show it too: each is measured in healthy spreads, then
 they are added up with fixed weights, averaged over the neighbourhood, and the sum is measured in
-healthy spreads again.
+healthy spreads again, and at last in the scan's own: one scanner's healthy brains are noisier than
+another's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +17,16 @@ from pydantic import Field
 from torch import Tensor
 
 from mri_guard.anomaly.losses import structural_similarity
-from mri_guard.anomaly.residual import HealthyStatistics, smooth
-from mri_guard.anomaly.symmetry import asymmetry
+from mri_guard.anomaly.residual import HealthyStatistics, in_own_spreads, smooth
 from mri_guard.errors import BundleError
 from mri_guard.records import Finite, Record
+from mri_guard.symmetry import asymmetry
 
 KINDS = ("restoration", "atlas", "asymmetry", "structure")
 FUSED = "fused"
+
+SMALLEST_OWN_SPREAD = 0.5
+"""Healthy spreads: no scan is so quiet that less than this is unusual in it."""
 
 
 class FusionConfig(Record):
@@ -33,14 +37,17 @@ class FusionConfig(Record):
         atlas: of the intensity against what is usual at its place.
         asymmetry: of the difference across the plane of symmetry.
         structure: of what the restoration does not share, 1 - SSIM, with the residual's sign.
+        dark: share at which it counts that a place is too dark. Fluid varies more among the healthy
+            than anything bright does, and a lesion casts its negative on the other side.
         smoothing_px: Gaussian standard deviation in the plane, pixels.
         smoothing_mm: the same across slices, millimetres.
     """
 
     restoration: Finite = 1.0
-    atlas: Finite = 1.0
-    asymmetry: Finite = 0.5
+    atlas: Finite = 2.0
+    asymmetry: Finite = 1.0
     structure: Finite = 0.1
+    dark: float = Field(default=0.5, ge=0, le=1)
     smoothing_px: float = Field(default=1.5, ge=0, le=10)
     smoothing_mm: float = Field(default=5.0, ge=0, le=50)
 
@@ -93,7 +100,7 @@ def evidence(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fusion:
-    """Evidence of every kind as one signed map in healthy spreads.
+    """Evidence of every kind as one signed map in the scan's own spreads.
 
     Attributes:
         statistics: of each kind.
@@ -153,9 +160,10 @@ class Fusion:
         }
 
     def __call__(self, found: Evidence) -> Tensor:
-        """Signed map, (z, x, y), healthy spreads, 0 outside the brain; differentiable."""
+        """Signed map, (z, x, y), own spreads, 0 outside the brain; differentiable."""
         total = _sum(found, self.statistics, self.config)
-        return self.fused.standardise(total, found.positions) * found.inside
+        standard = self.fused.standardise(total, found.positions) * found.inside
+        return in_own_spreads(standard, found.inside, self.config.dark, SMALLEST_OWN_SPREAD)
 
 
 def _sum(

@@ -116,6 +116,25 @@ def smooth(values: Tensor, inside: Tensor, sigma_px: float, sigma_slices: float)
     return averaged
 
 
+def in_own_spreads(signed: Tensor, inside: Tensor, dark: float, smallest: float) -> Tensor:
+    """Values over the scan's own spread, what is below nought at a share of it; differentiable.
+
+    The spread is the median absolute deviation, which a lesion does not set, times 1.4826: the
+    standard deviation of what is normally distributed (Rousseeuw and Croux 1993,
+    doi:10.1080/01621459.1993.10476408).
+
+    Args:
+        signed: (z, x, y).
+        inside: bool, (z, x, y), with at least one voxel.
+        dark: share at which negative values count.
+        smallest: spread, in units of the values.
+    """
+    held = signed[inside]
+    spread = 1.4826 * (held - held.median()).abs().median().clamp_min(smallest / 1.4826)
+    own = signed / spread
+    return torch.where(own < 0, dark * own, own)
+
+
 def check_tensors(
     tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], part: str
 ) -> None:

@@ -20,12 +20,16 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from mri_guard.errors import BundleError
+from mri_guard.symmetry import mirror, symmetry_plane
 
 SPACING_MM = 5.0
 """Distance wanted between the slices that the network sees at once."""
 
 CEILING = 1.5
 """Network input is cut at this multiple of the head's 99th percentile."""
+
+TISSUE_SHARE = 0.8
+"""Of the brain's median intensity: what is darker may be bone or air."""
 
 
 def network() -> nn.Module:
@@ -93,7 +97,7 @@ class BrainMask:
         probability = self.probability(image, head, spacing_mm)
         # Stacks between one another are labelled apart: let neighbours closer than that agree.
         smooth = ndimage.gaussian_filter(probability, (0.5, 0.5, min(1.0, 2.0 / spacing_mm)))
-        return largest_piece(head & (smooth > 0.5))
+        return completed(largest_piece(head & (smooth > 0.5)), image, head)
 
     @torch.inference_mode()
     def probability(
@@ -123,6 +127,34 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     sizes[0] = 0
     filled: NDArray[np.bool_] = ndimage.binary_fill_holes(labels == sizes.argmax())
     return filled
+
+
+def completed(
+    brain: NDArray[np.bool_], image: NDArray[np.float32], head: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The brain with what its other half shows to be missing, one piece without holes.
+
+    A bright tumour that reaches the surface looks like scalp. Where the other half has brain, and
+    this one something as bright as brain, it is brain too.
+
+    Args:
+        brain: bool, (x, y, z).
+        image: float32, like brain, any units that have their zero at no signal.
+        head: bool, like brain.
+    """
+    if not brain.any():
+        return brain
+    median = max(float(np.median(image[brain])), 1e-6)
+    seen, inside, bright = (
+        torch.from_numpy(np.ascontiguousarray(np.moveaxis(part, 2, 0)))
+        for part in (image / median, brain, head & (image > TISSUE_SHARE * median))
+    )
+    plane = symmetry_plane(0.7 * seen, inside)  # the scale that it wants
+    across = mirror(inside[:, None].float(), plane)[:, 0] > 0.5
+    missing = np.moveaxis((across & bright & ~inside).numpy(), 0, 2)
+    # Two halves never match to the pixel: a rim proves nothing.
+    missing = ndimage.binary_opening(missing, np.ones((3, 3, 1)))
+    return largest_piece(brain | missing)
 
 
 def load(path: Path) -> BrainMask:

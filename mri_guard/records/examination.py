@@ -50,7 +50,8 @@ class Anomaly:
     """What the model finds unusual, on the model's grid.
 
     Attributes:
-        map: float32, (x, y, z), in healthy spreads; 0 outside the brain; rises with abnormality.
+        map: float32, (x, y, z), in the scan's own spreads; 0 outside the brain; rises with
+            abnormality.
         signed: float32, (x, y, z), the same with its sign: positive where the image is too bright.
         reconstruction: float32, (x, y, z), normalised intensity: the healthy image the model sees.
         slice_scores: float64, (z,), one per axial slice; NaN where a slice has too little brain.

@@ -106,6 +106,7 @@ class TrainConfig(Record):
         mine: draw kinds of lesions oftener that are not undone yet; else all alike.
         lesion_share: share of windows with synthetic lesions.
         noise_share: share of windows with coarse noise.
+        appearance: of input and target alike.
         lesion_weight: further weight of the error where a lesion lies.
         gradient_weight: of the error of differences between neighbouring pixels.
         ssim_weight: of 1 - SSIM.
@@ -135,6 +136,7 @@ class TrainConfig(Record):
     mine: bool = True
     lesion_share: float = Field(default=0.75, ge=0, le=1)
     noise_share: float = Field(default=0.3, ge=0, le=1)
+    appearance: Appearance = Appearance()
     lesion_weight: float = Field(default=2.0, ge=0)
     gradient_weight: float = Field(default=0.5, ge=0)
     ssim_weight: float = Field(default=0.05, ge=0)
@@ -372,7 +374,7 @@ def _batches(
             size=config.batch,
             crop_px=config.crop_px,
             corruption=corruption,
-            appearance=Appearance(),
+            appearance=config.appearance,
         )
 
     left = range(progress.step, config.steps)

@@ -44,12 +44,18 @@ def test_shows_what_is_missing_on_one_side_as_dark_there_and_bright_on_the_other
     assert asymmetry[lesion.flip(1)].mean() == pytest.approx(-0.4, abs=0.05)
 
 
-def test_measures_the_sum_in_healthy_spreads_whatever_the_weights() -> None:
-    for config in (FusionConfig(), FusionConfig(restoration=5, atlas=3, asymmetry=0)):
+def test_measures_the_sum_in_the_scans_own_spreads_whatever_the_weights() -> None:
+    for config in (FusionConfig(dark=1), FusionConfig(restoration=5, atlas=3, asymmetry=0, dark=1)):
         found, _ = brain(99)
         signed = fitted(config)(found)[found.inside]
         assert signed.mean().item() == pytest.approx(0, abs=0.2)
         assert signed.std().item() == pytest.approx(1, abs=0.2)
+
+
+def test_counts_what_is_too_dark_at_its_share() -> None:
+    found, _ = brain(99)
+    whole, half = (fitted(FusionConfig(dark=share))(found) for share in (1.0, 0.5))
+    torch.testing.assert_close(half, torch.where(whole < 0, 0.5 * whole, whole))
 
 
 def test_is_nought_outside_the_brain() -> None:

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from scipy import stats
 
 from mri_guard.anomaly import HealthyStatistics
 from mri_guard.anomaly.frame import Frame, context_step, windows
-from mri_guard.anomaly.residual import GRID, smooth
+from mri_guard.anomaly.residual import GRID, in_own_spreads, smooth
 from mri_guard.errors import BundleError
 
 
@@ -87,6 +88,27 @@ def test_leaves_values_alone_when_it_smooths_by_nothing() -> None:
     inside = torch.ones(3, 5, 5, dtype=torch.bool)
     values = noise(0, (3, 5, 5))
     assert torch.equal(smooth(values, inside, 0.0, 0.0), values)
+
+
+def test_measures_a_scan_in_the_spread_of_what_is_not_unusual_in_it() -> None:
+    values = noise(0, (8, 40, 40))
+    inside = torch.ones(values.shape, dtype=torch.bool)
+    lesioned = values.clone()
+    lesioned[2:4, 5:15, 5:15] = 30.0
+    expected = stats.median_abs_deviation(values.numpy(), axis=None, scale="normal")
+    own = in_own_spreads(values, inside, 1.0, 0.5)
+    torch.testing.assert_close(own, values / float(expected), rtol=1e-3, atol=1e-4)
+    assert in_own_spreads(7 * values, inside, 1.0, 0.5).std() == pytest.approx(own.std().item())
+    unlesioned = lesioned != 30.0
+    assert in_own_spreads(lesioned, inside, 1.0, 0.5)[unlesioned].std().item() == pytest.approx(
+        1, abs=0.06
+    )
+
+
+def test_takes_a_quiet_scan_for_no_quieter_than_it_may_be() -> None:
+    values = 0.01 * noise(1, (4, 20, 20))
+    inside = torch.ones(values.shape, dtype=torch.bool)
+    torch.testing.assert_close(in_own_spreads(values, inside, 1.0, 0.5), values / 0.5)
 
 
 def test_cuts_out_a_brain_and_puts_it_back() -> None:

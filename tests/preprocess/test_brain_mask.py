@@ -3,12 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mri_guard.errors import BundleError
 from mri_guard.preprocess.brain_mask import (
     BrainMask,
+    completed,
     largest_piece,
     load,
     network,
@@ -108,3 +110,28 @@ def test_refuses_weights_that_do_not_fit(tmp_path: Path) -> None:
     for name in ("w", "broken", "missing"):
         with pytest.raises(BundleError, match="brain mask weights do not load"):
             load(tmp_path / f"{name}.safetensors")
+
+
+def head_with_a_bright_tumour() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A brain in a head, (128, 128, 9), alike on both sides but for a tumour at its surface."""
+    x, y, _ = np.mgrid[-64:64, -64:64, 0:9]
+    brain = (x / 34.0) ** 2 + (y / 42.0) ** 2 < 1
+    image = np.where(brain, 0.6 + 0.2 * np.cos(np.abs(x) / 4.0) + 0.1 * np.sin(y / 7.0), 0.0)
+    image[(x < -20) & (np.abs(y) < 9) & brain] = 2.0
+    return image.astype(np.float32), brain
+
+
+def test_gives_back_a_tumour_that_was_taken_for_scalp() -> None:
+    image, brain = head_with_a_bright_tumour()
+    found = completed(brain & (image < 1.5), image, brain)
+    assert found[brain & (image > 1.5)].mean() > 0.95
+    assert not found[~brain].any()
+
+
+def test_takes_nothing_dark_nor_a_rim_for_brain() -> None:
+    image, brain = head_with_a_bright_tumour()
+    hollow = np.where(image > 1.5, np.float32(0.1), image)
+    kept = brain & (image < 1.5)
+    np.testing.assert_array_equal(completed(kept, hollow, brain), kept)
+    moved = np.roll(brain, 1, axis=0)
+    np.testing.assert_array_equal(completed(moved, image, np.ones_like(brain)), moved)

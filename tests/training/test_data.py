@@ -176,7 +176,9 @@ def test_corrupts_the_input_and_never_the_target() -> None:
 def test_draws_small_groups_as_often_as_large_ones() -> None:
     dark = subject_of(toy_brain(generator(0, "group")), None, TINY)
     lifted = replace(dark, image=(dark.image + 5.0 * dark.brain).astype(np.float32))
-    still = Appearance(gamma=0, gain=0, offset=0, bias=0, noise=0)
+    still = Appearance(
+        gamma=0, gain=0, offset=0, bias=0, noise=0, coarser_share=0, artifact_share=0
+    )
     batch = training_batch(
         [[dark] * 9, [lifted]],
         0,

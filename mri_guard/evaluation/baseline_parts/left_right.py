@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mri_guard.anomaly import symmetry
+from mri_guard import symmetry
 from mri_guard.training.data import Subject
 
 

@@ -7,10 +7,13 @@ from torch import Tensor
 
 from mri_guard.anomaly import HealthyStatistics, VaeConfig, slice_gap_mm, tensors
 from mri_guard.anomaly.frame import Frame
-from mri_guard.anomaly.residual import smooth
+from mri_guard.anomaly.residual import in_own_spreads, smooth
 from mri_guard.anomaly.scorer import scan_score, slice_scores, volume
 from mri_guard.records import Anomaly, Preprocessed
 from mri_guard.training.data import Subject, subject_of
+
+SMALLEST_SPREAD = 1e-6
+"""In a baseline's own units, whatever they are: only against division by nought."""
 
 
 def as_seen(preprocessed: Preprocessed, config: VaeConfig) -> Subject:
@@ -46,14 +49,16 @@ def scored(
             count.
         preprocessed: what they are of.
         config: smoothing and scores.
-        both_signs: too bright and too dark count alike; the smoothing comes first, so that noise
-            of both signs cancels.
+        both_signs: too dark counts too, at the model's share, and the scan's own spread is the
+            unit; the smoothing comes first, so that noise of both signs cancels.
     """
     _, brain = tensors(preprocessed, "cpu")
     across = config.fusion.smoothing_mm / slice_gap_mm(preprocessed)
-    smoothed = smooth(values, brain[:, 0], config.fusion.smoothing_px, across)[:, None]
+    smoothed = smooth(values, brain[:, 0], config.fusion.smoothing_px, across)
+    if both_signs:
+        smoothed = in_own_spreads(smoothed, brain[:, 0], config.fusion.dark, SMALLEST_SPREAD)
     found = smoothed.abs() if both_signs else smoothed
-    return _anomaly(found, smoothed, brain, preprocessed, config)
+    return _anomaly(found[:, None], smoothed[:, None], brain, preprocessed, config)
 
 
 def spread_over_slices(

@@ -38,7 +38,7 @@ def symmetry_plane(image: Tensor, inside: Tensor) -> Plane:
     """The plane across which a brain looks most like itself, by coarse-to-fine search.
 
     Args:
-        image: (z, x, y), in units of `View`; no gradient is taken.
+        image: (z, x, y), the median of the brain at 0.5 to 0.8; no gradient is taken.
         inside: bool, like image.
     """
     with torch.no_grad():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mri_guard.anomaly.symmetry import Plane, mirror, symmetry_plane
+from mri_guard.symmetry import Plane, mirror, symmetry_plane
 
 
 def symmetric_brain(plane: Plane, slices: int = 16) -> tuple[Tensor, Tensor]:
