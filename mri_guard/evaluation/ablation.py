@@ -285,8 +285,26 @@ def mapped(
     """
     fusion = ablation.fusion(scorer.config.fusion)
     config: VaeConfig = changed(scorer.config, fusion=fusion)
-    fused = Fusion.fit(healthy, fusion) if ablation.z_scored else _as_it_is(fusion)
-    return VaeScorer(scorer.model, fused, config)
+    fused = Fusion.fit(healthy, fusion) if ablation.healthy_spreads else _as_it_is(fusion)
+    return VaeScorer(
+        scorer.model, fused if ablation.own_spreads else NotInOwnSpreads(fused), config
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotInOwnSpreads:
+    """A map that one scan's noise raises above another's.
+
+    Attributes:
+        fusion: its map before that.
+    """
+
+    fusion: Fusion
+
+    def __call__(self, found: Found) -> Tensor:
+        """Signed map, as of `Fusion`, in healthy spreads."""
+        signed = self.fusion.in_healthy_spreads(found)
+        return torch.where(signed < 0, self.fusion.config.dark * signed, signed)
 
 
 def _as_it_is(config: FusionConfig) -> Fusion:

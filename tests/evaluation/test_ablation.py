@@ -38,7 +38,7 @@ SHORT = TrainConfig(
     check_every=2,
     held_out_windows=8,
 )
-TRAINED = (FULL, "no_latent_skips", "single_slice")
+TRAINED = (FULL, "single_slice")
 ROWS = (*TRAINED, "no_z_scoring", "no_fusion")
 SEEDS = (1, 2)
 
@@ -108,6 +108,8 @@ TRAINED_OTHERWISE: dict[str, dict[str, object]] = {
 }
 FUSED_OTHERWISE: dict[str, tuple[str, ...]] = {
     "no_z_scoring": ("restoration",),
+    "no_own_spreads": KINDS,
+    "dark_like_bright": KINDS,
     "no_fusion": ("restoration",),
     "only_atlas": ("atlas",),
     "only_asymmetry": ("asymmetry",),
@@ -127,10 +129,12 @@ def test_takes_away_what_it_says_and_nothing_else(ablation: Ablation) -> None:
     fusion = config.vae.fusion
     left = FUSED_OTHERWISE.get(ablation.name, KINDS)
     assert differences(fusion, ablation.fusion(fusion)) == {
-        kind: 0.0 for kind in KINDS if kind not in left
+        **{kind: 0.0 for kind in KINDS if kind not in left},
+        **({"dark": 1.0} if ablation.name == "dark_like_bright" else {}),
     }
     assert ablation.real_shapes == (ablation.name != "no_lesion_shapes")
-    assert ablation.z_scored == (ablation.name != "no_z_scoring")
+    assert ablation.healthy_spreads == (ablation.name != "no_z_scoring")
+    assert ablation.own_spreads == (ablation.name not in {"no_z_scoring", "no_own_spreads"})
     trains = ablation.name in {*TRAINED_OTHERWISE, "no_lesion_shapes"}
     assert ablation.weights == (ablation.name if trains else FULL)
     assert ablation.maps_anew == (ablation.name in FUSED_OTHERWISE)
@@ -169,8 +173,22 @@ def test_leaves_the_raw_residual_smoothed_without_z_scoring(
 
     residual = found.signed["restoration"].numpy() * inside
     expected = blurred(residual) / np.maximum(blurred(inside), 1e-3) * inside
+    expected = np.where(expected < 0, config.dark * expected, expected)
     np.testing.assert_allclose(seen, expected, atol=1e-5)
     assert np.abs(expected).max() > 0.05
+
+
+def test_tells_noisier_scans_apart_without_own_spreads_alone(
+    healthy: list[tuple[Found, torch.Tensor]],
+) -> None:
+    found, _ = healthy[0]
+    louder = replace(found, signed={kind: 5 * signed for kind, signed in found.signed.items()})
+
+    def spread(name: str, of: Found) -> float:
+        return float(mapped(scorer(), named(name), healthy).fusion(of)[of.inside].std())
+
+    assert spread("no_own_spreads", louder) > 2 * spread("no_own_spreads", found)
+    assert spread("dark_like_bright", louder) < 1.5 * spread("dark_like_bright", found)
 
 
 @pytest.mark.parametrize("name", sorted(FUSED_OTHERWISE))
@@ -252,7 +270,7 @@ def test_trains_no_row_again_that_is_done(
         raise AssertionError("trained again")
 
     monkeypatch.setattr(kept, "fit", fit)
-    again = evaluated(folder, only=["no_latent_skips", "no_fusion"])
+    again = evaluated(folder, only=["single_slice", "no_fusion"])
     for name, metric in again.metrics.items():
         assert evidence.metrics[name] == metric
     assert "no_fusion_pixel_ap_over_seeds" in again.metrics
