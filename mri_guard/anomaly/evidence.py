@@ -161,9 +161,13 @@ class Fusion:
 
     def __call__(self, found: Evidence) -> Tensor:
         """Signed map, (z, x, y), own spreads, 0 outside the brain; differentiable."""
-        total = _sum(found, self.statistics, self.config)
-        standard = self.fused.standardise(total, found.positions) * found.inside
+        standard = self.in_healthy_spreads(found)
         return in_own_spreads(standard, found.inside, self.config.dark, SMALLEST_OWN_SPREAD)
+
+    def in_healthy_spreads(self, found: Evidence) -> Tensor:
+        """The same before it is measured in the scan's own spread, too dark like too bright."""
+        total = _sum(found, self.statistics, self.config)
+        return self.fused.standardise(total, found.positions) * found.inside
 
 
 def _sum(

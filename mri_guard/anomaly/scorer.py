@@ -1,6 +1,6 @@
 """From a preprocessed scan to its anomaly map and score, by one fixed rule."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mri_guard.anomaly.evidence import Fusion, FusionConfig, evidence
+from mri_guard.anomaly.evidence import Evidence, Fusion, FusionConfig, evidence
 from mri_guard.anomaly.frame import View, context_step, windows
 from mri_guard.anomaly.model import ModelConfig, Vae
 from mri_guard.anomaly.residual import check_tensors
@@ -49,12 +49,12 @@ class VaeScorer:
     Attributes:
         model: `Vae` in evaluation mode, or what is called like it and gives the restored slice
             first; runs where its parameters lie, on the CPU if it has none.
-        fusion: what healthy brains show, and how evidence becomes the map.
+        fusion: how evidence becomes the map: a `Fusion`, unless a part of it is taken away.
         config: the fixed rule.
     """
 
     model: nn.Module
-    fusion: Fusion
+    fusion: Callable[[Evidence], Tensor]
     config: VaeConfig
 
     @classmethod

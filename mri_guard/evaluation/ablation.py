@@ -285,8 +285,26 @@ def mapped(
     """
     fusion = ablation.fusion(scorer.config.fusion)
     config: VaeConfig = changed(scorer.config, fusion=fusion)
-    fused = Fusion.fit(healthy, fusion) if ablation.z_scored else _as_it_is(fusion)
-    return VaeScorer(scorer.model, fused, config)
+    fused = Fusion.fit(healthy, fusion) if ablation.healthy_spreads else _as_it_is(fusion)
+    return VaeScorer(
+        scorer.model, fused if ablation.own_spreads else NotInOwnSpreads(fused), config
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotInOwnSpreads:
+    """A map that one scan's noise raises above another's.
+
+    Attributes:
+        fusion: its map before that.
+    """
+
+    fusion: Fusion
+
+    def __call__(self, found: Found) -> Tensor:
+        """Signed map, as of `Fusion`, in healthy spreads."""
+        signed = self.fusion.in_healthy_spreads(found)
+        return torch.where(signed < 0, self.fusion.config.dark * signed, signed)
 
 
 def _as_it_is(config: FusionConfig) -> Fusion:
@@ -307,7 +325,7 @@ def _run(
         "row": ablation.name,
         "seed": seed,
         "weights": ablation.weights,
-        "refused": _refusal(report, config),
+        "refused": refusal(report, config),
         "steps": config.steps,
         "chosen_step": report["chosen_step"],
         "seconds_of_the_last_call": report["seconds_of_this_call"],
@@ -318,8 +336,13 @@ def _run(
     }
 
 
-def _refusal(report: dict[str, Any], config: TrainConfig) -> str | None:
-    """Why the guards refuse the model; None where they let it pass."""
+def refusal(report: dict[str, Any], config: TrainConfig) -> str | None:
+    """Why the guards refuse a model; None where they let it pass.
+
+    Args:
+        report: of its training.
+        config: of its training.
+    """
     fitness = Fitness.model_validate(report["fitness"])
     try:
         refuse_unfit(

@@ -30,7 +30,8 @@ class Ablation:
             model's weights.
         real_shapes: whether synthetic lesions have forms of real ones.
         fusion: how evidence becomes the map without it.
-        z_scored: whether evidence is measured in healthy spreads.
+        healthy_spreads: whether evidence is measured in the spreads of healthy brains.
+        own_spreads: whether the map is measured in the scan's own.
     """
 
     name: str
@@ -38,7 +39,8 @@ class Ablation:
     train: Callable[[TrainConfig], TrainConfig] = unchanged
     real_shapes: bool = True
     fusion: Callable[[FusionConfig], FusionConfig] = unchanged
-    z_scored: bool = True
+    healthy_spreads: bool = True
+    own_spreads: bool = True
 
     @property
     def weights(self) -> str:
@@ -49,7 +51,7 @@ class Ablation:
     @property
     def maps_anew(self) -> bool:
         """Whether its map is another than the one that its weights were trained with."""
-        return self.fusion is not unchanged or not self.z_scored
+        return not (self.fusion is unchanged and self.healthy_spreads and self.own_spreads)
 
 
 def changed(config: R, **fields: object) -> R:
@@ -114,14 +116,25 @@ ABLATIONS = (
     ),
     Ablation(
         "no_z_scoring",
-        "the restoration's residual as it is, smoothed as in full; no healthy statistics, so that "
-        "nothing else can be added to it; weights of full",
+        "the restoration's residual as it is, smoothed as in full and too dark at its share, in "
+        "neither healthy nor own spreads, so that nothing else can be added; weights of full",
         fusion=_only("restoration"),
-        z_scored=False,
+        healthy_spreads=False,
+        own_spreads=False,
+    ),
+    Ablation(
+        "no_own_spreads",
+        "fused as in full, in healthy spreads alone, not in the scan's own; weights of full",
+        own_spreads=False,
+    ),
+    Ablation(
+        "dark_like_bright",
+        "what is too dark counts as much as what is too bright; weights of full",
+        fusion=lambda fusion: changed(fusion, dark=1.0),
     ),
     Ablation(
         "no_fusion",
-        "the restoration's residual alone, z-scored; weights of full",
+        "the restoration's residual alone, in healthy and own spreads; weights of full",
         fusion=_only("restoration"),
     ),
     *(

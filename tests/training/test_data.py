@@ -1,6 +1,8 @@
 import csv
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -10,10 +12,17 @@ from numpy.typing import NDArray
 
 from mri_guard.determinism import generator
 from mri_guard.preprocess import Preprocess
+from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.training.augmentation import Appearance
 from mri_guard.training.batches import Corruption, held_out_batches, training_batch
-from mri_guard.training.data import load_subjects, preprocess_digest, subject_of, window_index
+from mri_guard.training.data import (
+    load_subjects,
+    prepared_scan,
+    preprocess_digest,
+    subject_of,
+    window_index,
+)
 from mri_guard.training.mining import odds
 from mri_guard.training.synthetic_lesions import HELD_OUT, TRAINED, kinds
 from tests.toys import TINY, toy_brain
@@ -82,6 +91,31 @@ def test_reads_a_scan_once_and_its_cache_after_that(tmp_path: Path) -> None:
     assert np.array_equal(once[0].image, again[0].image)
     assert np.array_equal(once[0].centres, again[0].centres)
     assert np.flatnonzero(~once[0].lesion_free).size == 3
+
+
+def test_lets_two_processes_fill_one_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = read_manifest(manifest(tmp_path))
+    preprocess, write = Preprocess(HeadIsBrain()), np.savez_compressed
+    calls = []
+
+    def prepared(decoder: Decoder) -> NDArray[np.float32]:
+        return prepared_scan(row, preprocess, "one", decoder, tmp_path / "cache")[0].image
+
+    with Decoder() as decoder:
+
+        def while_another_writes(*args: Any, **arrays: Any) -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                with monkeypatch.context() as other:
+                    other.setattr(os, "getpid", lambda: -1)
+                    prepared(decoder)
+            write(*args, **arrays)
+
+        monkeypatch.setattr(np, "savez_compressed", while_another_writes)
+        first = prepared(decoder)
+        assert np.array_equal(first, prepared(decoder))
+    assert len(calls) == 2
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npz"]
 
 
 def test_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
