@@ -122,7 +122,7 @@ class TrainConfig(Record):
     """
 
     vae: VaeConfig = VaeConfig()
-    steps: int = Field(default=1600, ge=1)
+    steps: int = Field(default=4000, ge=1)
     batch: int = Field(default=8, ge=1)
     crop_px: int = Field(default=96, ge=16)
     learning_rate: float = Field(default=2e-3, gt=0)
