@@ -1,6 +1,6 @@
 """Batches to learn from, each a function of the seed and its number alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,14 @@ class Batch:
         parts = (self.window, self.position, self.target, self.brain, self.lesion)
         window, position, target, brain, lesion = (part.to(device) for part in parts)
         return Batch(window, position, target, brain, lesion, self.drawn)
+
+    def of_kinds(self, wanted: Collection[int]) -> "Batch":
+        """The samples with a lesion of these kinds, in their order; may be none."""
+        kept = sorted({sample for sample, kind in self.drawn if kind in wanted})
+        parts = (self.window, self.position, self.target, self.brain, self.lesion)
+        window, position, target, brain, lesion = (part[kept] for part in parts)
+        drawn = tuple((kept.index(sample), kind) for sample, kind in self.drawn if sample in kept)
+        return Batch(window, position, target, brain, lesion, drawn)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -602,6 +602,7 @@ def _check(
             "step": progress.step,
             "held_out_ap": fitness.held_out_ap,
             "undone": fitness.undone,
+            **_ap_by_family(model, held_out),
             **figures,
             **rates_by_level,
         }
@@ -609,6 +610,18 @@ def _check(
     if fitness.held_out_ap > progress.best_ap:
         progress.best_step, progress.best_ap = progress.step, fitness.held_out_ap
         progress.best = {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def _ap_by_family(model: Vae, held_out: Sequence[Batch]) -> dict[str, float]:
+    """Held-out average precision of each family alone; of those that are there to be found."""
+    found = {}
+    for change in HELD_OUT:
+        own = {number for number, kind in enumerate(HELD_OUT_KINDS) if kind.change is change}
+        batches = [batch.of_kinds(own) for batch in held_out]
+        shown = [batch for batch in batches if len(batch.window)]
+        if any(bool((batch.lesion * batch.brain >= 0.5).any()) for batch in shown):
+            found[f"{change.__name__}_ap"] = measure(model, shown).held_out_ap
+    return found
 
 
 def _report(

@@ -119,7 +119,7 @@ def test_follows_a_run_through_an_interruption_without_changing_it(
 
     history = watched.report["history"]
     seen = read(events)
-    for name in ("held_out_ap", "undone", "nats_0", "loss"):
+    for name in ("held_out_ap", "ring_ap", "mass_effect_ap", "undone", "nats_0", "loss"):
         wanted = [(entry["step"], near(entry[name])) for entry in history]
         assert points(seen, f"check/{name}") == wanted
     assert points(seen, "step/loss") == points(seen, "check/loss")

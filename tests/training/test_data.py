@@ -173,6 +173,21 @@ def test_corrupts_the_input_and_never_the_target() -> None:
         assert not change[batch.brain == 0].any()
 
 
+def test_parts_a_batch_by_the_kinds_of_its_lesions() -> None:
+    groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, TINY) for i in range(2)]]
+    (batch,) = held_out_batches(groups, 0, kinds(HELD_OUT), size=12, count=1, crop_px=32)
+    first = {kind for _, kind in batch.drawn if kind < 9}
+    rings, others = batch.of_kinds(first), batch.of_kinds(set(range(18)) - first)
+    assert {kind for _, kind in rings.drawn} == first
+    assert len(rings.window) + len(others.window) == 12
+    for part in (rings, others):
+        for sample, (own, kind) in enumerate(part.drawn):
+            assert own == sample
+            alike = [index for index, other in batch.drawn if other == kind]
+            assert any(torch.equal(part.window[own], batch.window[index]) for index in alike)
+    assert len(batch.of_kinds(()).window) == 0
+
+
 def test_draws_small_groups_as_often_as_large_ones() -> None:
     dark = subject_of(toy_brain(generator(0, "group")), None, TINY)
     lifted = replace(dark, image=(dark.image + 5.0 * dark.brain).astype(np.float32))
