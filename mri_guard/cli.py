@@ -25,7 +25,7 @@ from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
 from mri_guard.errors import BundleError, InputError
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
-from mri_guard.evaluation.calibration import evaluate_calibration
+from mri_guard.evaluation.calibration import ALPHAS, evaluate_calibration
 from mri_guard.evaluation.calibration import table as calibration_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
@@ -413,12 +413,27 @@ def calibration(
     out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
     split: SplitOption = None,
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0001, max=0.5, help="False-positive rate; again for more; default: 0.05 and 0.1."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What the bundle's own thresholds do: false positives, sensitivity, quarantine."""
+    """What calibrated thresholds do to scans and slices: false flags, sensitivity, quarantine."""
+    scores, policy = bundle_module.calibration(bundle)
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         evidence = evaluate_calibration(
-            manifest, split or ["test"], kit, command=_command(), work=work, console=errors
+            manifest,
+            split or ["test"],
+            kit,
+            scores,
+            delta=policy.delta,
+            command=_command(),
+            work=work,
+            alphas=alpha or ALPHAS,
+            console=errors,
         )
     _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
 

@@ -97,9 +97,21 @@ def picture(
         "expected if healthy",
         "scan with anomaly map (red: too bright, blue: too dark)",
     ][: len(rows)]
-    draw.text((6, 22), f"rows: {', '.join(names)}. Slices {columns}. R is left.", "gray", font)
+    flagged = _flagged(examination, anomaly, columns)
+    draw.text(
+        (6, 22), f"rows: {', '.join(names)}. Slices {columns}{flagged}. R is left.", "gray", font
+    )
     draw.text((4, banner + body.height // len(rows) // 2 - 8), "R", "yellow", font)
     return canvas
+
+
+def _flagged(examination: Examination, anomaly: Anomaly | None, shown: list[int]) -> str:
+    """Which of the shown slices are flagged, in words; nothing where there is no such threshold."""
+    limit = examination.calibrated.slice_threshold if examination.calibrated else None
+    if anomaly is None or limit is None:
+        return ""
+    flagged = [z for z in anomaly.slices_above(limit) if z in shown]
+    return f", of these flagged: {flagged or 'none'}"
 
 
 def _slices(preprocessed: Preprocessed, anomaly: Anomaly | None) -> list[int]:
