@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from mri_guard import cli
+from mri_guard import bundle, cli
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING
 from mri_guard.calibration import ScoreCalibrator
@@ -48,7 +48,7 @@ def kit(monkeypatch: pytest.MonkeyPatch) -> Kit:
         calibrate=ScoreCalibrator.fit(HEALTHY, 0.05, 0.05, {"toys": (0.0,) * 100}),
     )
     # A decoder for each command, which closes it.
-    monkeypatch.setattr(cli.bundle_module, "load", lambda _: replace(kit, decoder=Decoder()))
+    monkeypatch.setattr(bundle, "load", lambda _: replace(kit, decoder=Decoder()))
     return kit
 
 
@@ -110,7 +110,7 @@ def test_refuses_a_single_draw(kit: Kit, scan: Path) -> None:
 def test_has_no_spread_of_a_scan_that_never_reached_the_model(
     kit: Kit, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.bundle_module, "load", lambda _: replace(kit, decoder=_Refusing()))
+    monkeypatch.setattr(bundle, "load", lambda _: replace(kit, decoder=_Refusing()))
     row = _screen(scan, "--draws", "2")
     assert row["examination"]["decision"]["outcome"] == "quarantine"
     assert row["uncertainty"] is None
@@ -138,7 +138,7 @@ def test_says_nothing_of_slices_where_the_bundle_calibrates_none(
 ) -> None:
     without = ScoreCalibrator.fit(HEALTHY, 0.05, 0.05)
     other = replace(kit, decoder=Decoder(), calibrate=without)
-    monkeypatch.setattr(cli.bundle_module, "load", lambda _: other)
+    monkeypatch.setattr(bundle, "load", lambda _: other)
     assert _screen(scan)["flagged_slices"] is None
 
 
