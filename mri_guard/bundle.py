@@ -82,10 +82,13 @@ class Calibration(Record):
     Attributes:
         healthy_scores: scan scores of healthy scans, by where they come from.
         detectors: each detector's statistic on clean scans, healthy and lesioned.
+        highest_slices: the highest slice score of each healthy scan, grouped as `healthy_scores`;
+            None in bundles that calibrate no slices.
     """
 
     healthy_scores: dict[str, tuple[Finite, ...]]
     detectors: dict[str, tuple[Finite, ...]]
+    highest_slices: dict[str, tuple[Finite, ...]] | None = None
 
 
 def write(
@@ -145,6 +148,16 @@ def brain_mask(folder: Path) -> BrainMask:
     return BrainMask.from_tensors(split(_tensors(contents[WEIGHTS]), *PARTS)["brain"])
 
 
+def calibration(folder: Path) -> tuple[Calibration, PolicyConfig]:
+    """What a bundle's thresholds are made from, for assessing others than its own.
+
+    Raises:
+        BundleError: as `load`.
+    """
+    contents, _ = _verified(folder)
+    return _calibration(contents[CALIBRATION]), _config(contents[CONFIG]).policy
+
+
 def assemble(
     config: BundleConfig, tensors: Mapping[str, Tensor], calibration: Calibration, digest: str
 ) -> Kit:
@@ -164,7 +177,9 @@ def assemble(
     sanitizer = Sanitizer.for_contrasts(config.contrasts)
     preprocess = Preprocess(BrainMask.from_tensors(parts["brain"]))
     scorer = VaeScorer.from_tensors(config.vae, parts["vae"], parts["healthy"])
-    calibrate = ScoreCalibrator.fit(calibration.healthy_scores, policy.alpha, policy.delta)
+    calibrate = ScoreCalibrator.fit(
+        calibration.healthy_scores, policy.alpha, policy.delta, calibration.highest_slices
+    )
     return Kit(
         bundle_digest=digest,
         sanitizer=sanitizer,

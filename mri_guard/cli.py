@@ -23,11 +23,15 @@ from rich.table import Table
 import bundles
 from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
-from mri_guard.errors import BundleError, InputError
+from mri_guard.anomaly import VaeScorer
+from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
+from mri_guard.determinism import generator
+from mri_guard.errors import BundleError, InputError, SettingsError
 from mri_guard.evaluation.ablation import evaluate_ablation
 from mri_guard.evaluation.ablation import table as ablation_table
+from mri_guard.evaluation.baselines import known_baselines
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
-from mri_guard.evaluation.calibration import evaluate_calibration
+from mri_guard.evaluation.calibration import ALPHAS, evaluate_calibration
 from mri_guard.evaluation.calibration import table as calibration_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
@@ -39,8 +43,8 @@ from mri_guard.phantom.parameters import LOOKS
 from mri_guard.preprocess import Preprocess
 from mri_guard.preprocess.brain_mask import load as load_brain_mask
 from mri_guard.readers import open_sources
-from mri_guard.records import Contrast, Examination, Outcome, Source
-from mri_guard.results import write_results
+from mri_guard.records import Contrast, Journey, Outcome, Source
+from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle
 from mri_guard.training.healthy_heads import healthy_heads
@@ -116,23 +120,38 @@ def screen(
         Path | None, typer.Option(help="Folder for each scan's record, map and picture.")
     ] = None,
     contrast: ContrastOption = None,
+    draws: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Draws of the latents, for the spread of score and map; at least 2, 0 for none; "
+            "each costs as much as the model.",
+        ),
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Take scans through the whole journey: decision, reasons, score, map and picture."""
+    if draws == 1:
+        fail("1 draw has no spread; wanted 2 or more, or 0 for none", CALLED_WRONGLY)
     rows: list[dict[str, Any]] = []
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         for label, source in _sources(paths, work, contrast):
             journey = examine(source, kit)
             files = write_results(journey, out / label) if out else []
+            drawn = _draw(journey, kit, draws)
+            if drawn and out:
+                files.append(write_map(journey, drawn.map_spread, out / label / SPREAD_MAP))
             rows.append(
                 {
                     "scan": label,
                     "examination": journey.examination.model_dump(mode="json"),
+                    "flagged_slices": _flagged_slices(journey),
+                    "uncertainty": _figures(drawn) if drawn else None,
                     "files": [str(file) for file in files],
                 }
             )
             if not as_json:
-                _print_examination(label, journey.examination, files)
+                _print_examination(label, journey, drawn, files)
     if as_json:
         say(rows, "", as_json=True)
     outcomes = {row["examination"]["decision"]["outcome"] for row in rows}
@@ -200,7 +219,37 @@ def _sources(paths: list[Path], work: Path, contrast: Contrast | None) -> list[t
     return labelled
 
 
-def _print_examination(label: str, examination: Examination, files: list[Path]) -> None:
+def _draw(journey: Journey, kit: Kit, draws: int) -> Uncertainty | None:
+    """Spread over draws of the latents; None without draws or where the model was not reached."""
+    if not draws or journey.preprocessed is None or journey.anomaly is None:
+        return None
+    if not isinstance(kit.scorer, VaeScorer):
+        raise SettingsError("the bundle's scorer has no latents to draw from")
+    return uncertainty(kit.scorer, journey.preprocessed, draws, generator(kit.seed, "draws"))
+
+
+def _figures(drawn: Uncertainty) -> dict[str, Any]:
+    return {
+        "draws": len(drawn.scores),
+        "score_mean": drawn.score_mean,
+        "score_spread": drawn.score_spread,
+        "score_range": drawn.score_range,
+        "meaning": MEANING,
+    }
+
+
+def _flagged_slices(journey: Journey) -> list[int] | None:
+    """Slices above the bundle's slice threshold, from 0; None where there is no such threshold."""
+    calibrated, anomaly = journey.examination.calibrated, journey.anomaly
+    if calibrated is None or calibrated.slice_threshold is None or anomaly is None:
+        return None
+    return list(anomaly.slices_above(calibrated.slice_threshold))
+
+
+def _print_examination(
+    label: str, journey: Journey, drawn: Uncertainty | None, files: list[Path]
+) -> None:
+    examination, flagged = journey.examination, _flagged_slices(journey)
     decision = examination.decision
     color = {"release": "green", "review": "yellow", "quarantine": "red"}[decision.outcome]
     table = Table(title=label, title_justify="left", show_header=False, box=None)
@@ -210,6 +259,15 @@ def _print_examination(label: str, examination: Examination, files: list[Path]) 
     table.add_row("detail", decision.detail)
     if examination.calibrated:
         table.add_row("guarantee", examination.calibrated.guarantee)
+    if flagged is not None:
+        table.add_row("flagged slices", ", ".join(map(str, flagged)) or "none")
+    if drawn is not None:
+        low, high = drawn.score_range
+        table.add_row(
+            f"score over {len(drawn.scores)} draws",
+            f"mean {drawn.score_mean:.3f}, standard deviation {drawn.score_spread:.3f}, 5th to "
+            f"95th percentile {low:.3f} to {high:.3f}. {MEANING}",
+        )
     for detector in examination.detectors:
         table.add_row(f"detector {detector.name}", f"p = {detector.p_value:.3g}")
     steps = "  ".join(f"{step.name} {step.milliseconds:.0f}" for step in examination.steps)
@@ -396,6 +454,10 @@ def detection(
     as_json: JsonOption = False,
 ) -> None:
     """How well lesions are found, beside what finds them without a model."""
+    try:
+        known_baselines(only or ())
+    except SettingsError as error:
+        fail(str(error), CALLED_WRONGLY)
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         evidence = evaluate_detection(
             manifest,
@@ -477,12 +539,27 @@ def calibration(
     out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
     split: SplitOption = None,
+    alpha: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0001, max=0.5, help="False-positive rate; again for more; default: 0.05 and 0.1."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What the bundle's own thresholds do: false positives, sensitivity, quarantine."""
+    """What calibrated thresholds do to scans and slices: false flags, sensitivity, quarantine."""
+    scores, policy = bundle_module.calibration(bundle)
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         evidence = evaluate_calibration(
-            manifest, split or ["test"], kit, command=_command(), work=work, console=errors
+            manifest,
+            split or ["test"],
+            kit,
+            scores,
+            delta=policy.delta,
+            command=_command(),
+            work=work,
+            alphas=alpha or ALPHAS,
+            console=errors,
         )
     _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mri_guard.drawing import gray, signed_overlay
@@ -15,6 +16,7 @@ from mri_guard.records import Anomaly, Examination, Journey, Preprocessed
 EXAMINATION = "examination.json"
 MAP = "map.nii.gz"
 SIGNED_MAP = "signed_map.nii.gz"
+SPREAD_MAP = "map_spread.nii.gz"
 PICTURE = "picture.png"
 
 SHOWN_SLICES = 4
@@ -38,13 +40,29 @@ def write_results(journey: Journey, folder: Path) -> list[Path]:
         written.append(folder / PICTURE)
         with _whole(written[-1]) as part:
             picture(journey.examination, journey.preprocessed, journey.anomaly).save(part)
-    if journey.scan is not None and journey.preprocessed and journey.anomaly:
-        for name, found in ((MAP, journey.anomaly.map), (SIGNED_MAP, journey.anomaly.signed)):
-            native = to_scan_grid(found, journey.preprocessed.affine, journey.scan)
-            written.append(folder / name)
-            with _whole(written[-1]) as part:
-                nib.save(nib.Nifti1Image(native, journey.scan.affine), part)
+    if journey.anomaly is not None:
+        written.append(write_map(journey, journey.anomaly.map, folder / MAP))
+        written.append(write_map(journey, journey.anomaly.signed, folder / SIGNED_MAP))
     return written
+
+
+def write_map(journey: Journey, values: NDArray[np.float32], path: Path) -> Path:
+    """The path: values of the model's grid, on the scan's own, as NIfTI; whole or not at all.
+
+    Args:
+        journey: that has reached the model.
+        values: float32, (x, y, z), on the model's grid.
+        path: in a folder that is there.
+
+    Raises:
+        ValueError: the journey has not reached the model.
+    """
+    if journey.scan is None or journey.preprocessed is None:
+        raise ValueError("the journey ended before the model; wanted one with a scan on its grid")
+    native = to_scan_grid(values, journey.preprocessed.affine, journey.scan)
+    with _whole(path) as part:
+        nib.save(nib.Nifti1Image(native, journey.scan.affine), part)
+    return path
 
 
 class _whole:  # noqa: N801 - reads as a word of the `with` statement
@@ -97,9 +115,21 @@ def picture(
         "expected if healthy",
         "scan with anomaly map (red: too bright, blue: too dark)",
     ][: len(rows)]
-    draw.text((6, 22), f"rows: {', '.join(names)}. Slices {columns}. R is left.", "gray", font)
+    flagged = _flagged(examination, anomaly, columns)
+    draw.text(
+        (6, 22), f"rows: {', '.join(names)}. Slices {columns}{flagged}. R is left.", "gray", font
+    )
     draw.text((4, banner + body.height // len(rows) // 2 - 8), "R", "yellow", font)
     return canvas
+
+
+def _flagged(examination: Examination, anomaly: Anomaly | None, shown: list[int]) -> str:
+    """Which of the shown slices are flagged, in words; nothing where there is no such threshold."""
+    limit = examination.calibrated.slice_threshold if examination.calibrated else None
+    if anomaly is None or limit is None:
+        return ""
+    flagged = [z for z in anomaly.slices_above(limit) if z in shown]
+    return f", of these flagged: {flagged or 'none'}"
 
 
 def _slices(preprocessed: Preprocessed, anomaly: Anomaly | None) -> list[int]:

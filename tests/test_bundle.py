@@ -19,7 +19,9 @@ from tests.toys import plain_fusion
 VAE = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
 
 
-def _write(folder: Path, healthy: int = 100) -> str:
+def _write(
+    folder: Path, healthy: int = 100, highest_slices: dict[str, tuple[float, ...]] | None = None
+) -> str:
     torch.manual_seed(0)
     parts = {"vae": Vae(VAE.model).state_dict(), "healthy": plain_fusion().tensors()}
     parts["brain"] = network().state_dict()
@@ -36,7 +38,9 @@ def _write(folder: Path, healthy: int = 100) -> str:
     )
     scores = tuple(float(i) for i in range(healthy))
     calibration = Calibration(
-        healthy_scores={"phantom": scores}, detectors={"feature_squeezing": scores}
+        healthy_scores={"phantom": scores},
+        detectors={"feature_squeezing": scores},
+        highest_slices=highest_slices,
     )
     return bundle.write(folder, config, tensors, calibration, "# Card\n")
 
@@ -55,6 +59,18 @@ def test_loads_what_it_wrote(tmp_path: Path) -> None:
     with bundle.load(tmp_path) as kit:
         assert kit.bundle_digest == digest
         assert kit.seed == 3
+        assert kit.calibrate(0.0).slice_threshold is None
+
+
+def test_flags_slices_by_the_highest_slices_of_the_calibration_scans(tmp_path: Path) -> None:
+    highest = {"phantom": tuple(float(i) for i in range(200, 300))}
+    digest = _write(tmp_path, highest_slices=highest)
+    with bundle.load(tmp_path) as kit:
+        assert kit.bundle_digest == digest
+        assert kit.calibrate(0.0).slice_threshold == 200 + kit.calibrate(0.0).threshold
+    calibration, policy = bundle.calibration(tmp_path)
+    assert calibration.highest_slices == highest
+    assert policy.delta == 0.05
 
 
 def test_same_parts_give_the_same_digest(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from mri_guard.records import (
     Anomaly,
+    CalibratedScore,
     Contrast,
     Decision,
     Examination,
@@ -16,7 +17,16 @@ from mri_guard.records import (
     Scan,
     ScanHeader,
 )
-from mri_guard.results import EXAMINATION, MAP, PICTURE, SIGNED_MAP, _slices, picture, write_results
+from mri_guard.results import (
+    EXAMINATION,
+    MAP,
+    PICTURE,
+    SIGNED_MAP,
+    _flagged,
+    _slices,
+    picture,
+    write_results,
+)
 
 EXAMINED = Examination(
     bundle_digest="ab" * 32,
@@ -90,6 +100,27 @@ def test_spreads_the_slices_it_shows() -> None:
     assert 20 in shown
     assert len(shown) == 4
     assert np.diff(shown).min() >= 4
+
+
+def test_names_the_shown_slices_that_are_flagged() -> None:
+    calibrated = CalibratedScore(
+        score=1.0,
+        p_value=0.5,
+        threshold=2.0,
+        alpha=0.05,
+        delta=0.05,
+        calibration_count=100,
+        unusual=False,
+        guarantee="",
+        slice_threshold=3.0,
+    )
+    examined = EXAMINED.model_copy(update={"calibrated": calibrated})
+    flat = np.zeros((4, 4, 4), dtype=np.float32)
+    anomaly = Anomaly(flat, flat, flat, np.array([3.0, np.nan, 3.1, 9.0]), 1.0)
+    assert anomaly.slices_above(3.0) == (2, 3)
+    assert _flagged(examined, anomaly, [0, 1, 2]) == ", of these flagged: [2]"
+    assert _flagged(examined, anomaly, [0, 1]) == ", of these flagged: none"
+    assert _flagged(EXAMINED, anomaly, [0, 1, 2]) == ""
 
 
 def test_map_lies_on_the_scans_own_grid(tmp_path: Path) -> None:

@@ -16,6 +16,12 @@ from torch import Tensor, nn
 from mri_guard.anomaly.scorer import VaeScorer, scan_score, slice_gap_mm, tensors, volume
 from mri_guard.records import Preprocessed
 
+MEANING = (
+    "What the latents' posterior leaves open in this scan, by this model: no interval for the "
+    "scan's own score, and silent about another scan, another scanner or another training."
+)
+"""What an `Uncertainty` is and is not, for those who read its figures."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncertainty:

@@ -3,11 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mri_guard.calibration.threshold import exact_threshold, rank, smallest_count
+from mri_guard.calibration.threshold import (
+    exact_threshold,
+    false_positive_band,
+    rank,
+    smallest_count,
+)
 from mri_guard.metrics.conformal import p_value
 from mri_guard.records import CalibratedScore
 
-__all__ = ["ScoreCalibrator", "exact_threshold", "rank", "smallest_count"]
+__all__ = [
+    "ScoreCalibrator",
+    "exact_threshold",
+    "false_positive_band",
+    "rank",
+    "smallest_count",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,8 @@ class ScoreCalibrator:
         delta: ... except with this probability over the draw of the calibration scans.
         threshold: scores above it are unusual.
         guarantee: what the claim covers, in words.
+        slice_threshold: at most `alpha` of healthy scans have any slice above it, as `threshold`
+            holds it; None where no slices were calibrated on.
     """
 
     scores: tuple[float, ...]
@@ -27,22 +40,29 @@ class ScoreCalibrator:
     delta: float
     threshold: float
     guarantee: str
+    slice_threshold: float | None = None
 
     @classmethod
     def fit(
-        cls, scores_by_group: Mapping[str, Sequence[float]], alpha: float, delta: float
+        cls,
+        scores_by_group: Mapping[str, Sequence[float]],
+        alpha: float,
+        delta: float,
+        highest_slices: Mapping[str, Sequence[float]] | None = None,
     ) -> "ScoreCalibrator":
-        """Pooled exact threshold over all groups.
+        """Pooled exact thresholds over all groups.
 
         Args:
             scores_by_group: healthy scores by where they come from, e.g. `phantom`.
             alpha: false-positive rate to hold.
             delta: probability of not holding it.
+            highest_slices: the highest slice score of each scan, by group. One score a scan:
+                scans are exchangeable, the slices of a scan are not.
 
         Raises:
             NotCalibratedError: too few scores in all.
         """
-        pooled = tuple(score for scores in scores_by_group.values() for score in scores)
+        pooled = _pooled(scores_by_group)
         smallest = smallest_count(alpha, delta)
         counts = ", ".join(
             f"{group} n = {len(scores)}"
@@ -54,7 +74,16 @@ class ScoreCalibrator:
             f"scans exchangeable with the pooled calibration scans: {counts}; "
             "not under attack, not for other scanners"
         )
-        return cls(pooled, alpha, delta, exact_threshold(pooled, alpha, delta), guarantee)
+        return cls(
+            scores=pooled,
+            alpha=alpha,
+            delta=delta,
+            threshold=exact_threshold(pooled, alpha, delta),
+            guarantee=guarantee,
+            slice_threshold=None
+            if highest_slices is None
+            else exact_threshold(_pooled(highest_slices), alpha, delta),
+        )
 
     def __call__(self, score: float) -> CalibratedScore:
         """p-value and verdict for one scan's score."""
@@ -67,4 +96,9 @@ class ScoreCalibrator:
             calibration_count=len(self.scores),
             unusual=score > self.threshold,
             guarantee=self.guarantee,
+            slice_threshold=self.slice_threshold,
         )
+
+
+def _pooled(by_group: Mapping[str, Sequence[float]]) -> tuple[float, ...]:
+    return tuple(score for scores in by_group.values() for score in scores)

@@ -39,6 +39,27 @@ def rank(n: int, alpha: float, delta: float) -> int:
     return int(held[-1])
 
 
+def false_positive_band(
+    rank: int, calibrated: int, n: int, confidence: float = 0.95
+) -> tuple[int, int]:
+    """Fewest and most of n new healthy scans to expect above a threshold, both included.
+
+    Above the k-th largest of m healthy scores each of them lies with one unknown probability, which
+    over the draw of the m is Beta(k, m + 1 - k). Their count X is therefore beta-binomial (Johnson,
+    Kemp and Kotz, Univariate Discrete Distributions, 2005, section 6.2.2):
+    P(X = x) = C(n, x) B(x + k, n - x + m + 1 - k) / B(k, m + 1 - k).
+
+    Args:
+        rank: k, as `rank` gives it.
+        calibrated: m.
+        n: new scans, exchangeable with the calibration scans.
+        confidence: of the two-sided interval; each tail beyond it holds at most half of the rest.
+    """
+    counted = stats.betabinom(n, rank, calibrated + 1 - rank)
+    tail = (1 - confidence) / 2
+    return int(counted.ppf(tail)), int(counted.ppf(1 - tail))
+
+
 def smallest_count(alpha: float, delta: float) -> int:
     """Smallest n for which a threshold exists: (1 - alpha)^n <= delta (k = 1)."""
     return int(np.ceil(np.log(delta) / np.log1p(-alpha)))

@@ -1,23 +1,31 @@
 """What the calibrated thresholds do to scans they were not made from.
 
-Scans go through the whole journey, as in the hospital: what matters is where they end.
+Scans go through the whole journey, as in the hospital: what matters is where they end. What the
+exact thresholds of further false-positive rates would do to them, and to their slices, stands
+beside it.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from mri_guard.bundle import Calibration
+from mri_guard.calibration import rank
 from mri_guard.errors import SettingsError
+from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_alpha
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
 from mri_guard.journey import Kit, examine
 from mri_guard.metrics.proportion import clopper_pearson
-from mri_guard.readers.manifest import digest, read_manifest
+from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources
-from mri_guard.records import Contrast, Examination
+from mri_guard.records import Contrast, Examination, Journey
+
+ALPHAS = (0.05, 0.10)
 
 DEFINITIONS = {
     "false_positive_rate": ("healthy", "healthy scans whose score is above the threshold"),
@@ -32,31 +40,44 @@ def evaluate_calibration(
     manifest: Path,
     splits: Sequence[str],
     kit: Kit,
+    calibration: Calibration,
     *,
+    delta: float,
     command: str,
     work: Path,
+    alphas: Sequence[float] = ALPHAS,
     console: Console | None = None,
 ) -> Evidence:
-    """Evidence for the rates at the bundle's own thresholds, with Clopper-Pearson intervals.
+    """Evidence for the rates at the bundle's own thresholds and at those of further rates.
 
     Args:
-        manifest: of scans that nothing was trained or calibrated on.
+        manifest: of scans that nothing was trained or calibrated on. Slices are counted where a
+            scan is healthy or has a lesion mask.
         splits: to assess.
         kit: from the bundle.
+        calibration: of the same bundle.
+        delta: of the bundle's policy: probability of not holding a rate.
         command: written into the evidence.
         work: folder that archives may be extracted into.
+        alphas: false-positive rates to take the exact thresholds of.
         console: where progress is shown; None shows none.
 
     Raises:
         SettingsError: no scan in these splits.
+        NotCalibratedError: too few calibration scans for one of the rates.
     """
     rows = [row for row in read_manifest(manifest) if row.split in splits]
     if not rows:
         raise SettingsError(f"no scan in the splits {', '.join(splits)} of the manifest")
+    for alpha in alphas:  # before scans are read for nothing
+        rank(sum(map(len, calibration.healthy_scores.values())), alpha, delta)
     ended: list[tuple[str, Examination]] = []
+    scored: list[Scored] = []
     for row in track(rows, "screening", console=console, disable=console is None):
         (source, *_) = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)
-        ended.append((row.label, examine(source, kit).examination))
+        journey = examine(source, kit)
+        ended.append((row.label, journey.examination))
+        scored.append(_scored(row, journey))
     metrics = {}
     for name, (label, definition) in DEFINITIONS.items():
         counted = [_counts(name, record) for own, record in ended if label in ("", own)]
@@ -70,6 +91,11 @@ def evaluate_calibration(
                 unit="scans",
                 definition=f"share of {definition}",
             )
+    thresholds = []
+    for alpha in dict.fromkeys(alphas):
+        found, limits = at_alpha(alpha, scored, calibration, delta, kit.seed)
+        metrics |= found
+        thresholds += limits
     return Evidence(
         kind="calibration",
         command=command,
@@ -79,19 +105,57 @@ def evaluate_calibration(
         seed=kit.seed,
         machine=machine(),
         metrics=metrics,
-        tables={"scans": [_line(label, record) for label, record in ended]},
+        tables={
+            "scans": [_line(label, record) for label, record in ended],
+            "thresholds": thresholds,
+        },
     )
 
 
 def table(evidence: Evidence) -> Table:
-    """Each rate with its interval and n."""
-    printed = Table("rate", "value", "95 % interval", "n", title="At the bundle's own thresholds")
+    """Each rate with its interval and n, and what its threshold promised where it promised any."""
+    printed = Table("rate", "value", "95 % interval", "n", "to expect, 95 % band")
+    printed.title = "At the bundle's own thresholds, and at the exact thresholds of further rates"
+    if not any(name.startswith("slice_") for name in evidence.metrics):
+        printed.caption = "No figure for slices: no slice threshold in this bundle, or no truth."
     for name, metric in evidence.metrics.items():
-        interval = f"{metric.low:.3f} to {metric.high:.3f}"
+        if name.endswith(PREDICTED):
+            continue
+        promised = evidence.metrics.get(name + PREDICTED)
         printed.add_row(
-            name.replace("_", " "), f"{metric.value:.3f}", interval, f"{metric.n} {metric.unit}"
+            name.replace("_", " "),
+            f"{metric.value:.3f}",
+            f"{metric.low:.3f} to {metric.high:.3f}",
+            f"{metric.n} {metric.unit}",
+            _band(metric, promised) if promised else "",
         )
     return printed
+
+
+def _band(came: Metric, promised: Metric) -> str:
+    where = "inside" if promised.low <= came.value <= promised.high else "OUTSIDE"
+    return f"{promised.value:.3f}, {promised.low:.3f} to {promised.high:.3f}: {where}"
+
+
+def _scored(row: ManifestRow, journey: Journey) -> Scored:
+    """What the model said of one scan, with the truth of its slices where it is known."""
+    anomaly, preprocessed = journey.anomaly, journey.preprocessed
+    lesion_px = None
+    if preprocessed is not None:
+        x, y, z = preprocessed.image.shape
+        if row.mask is not None:
+            lesion = lesion_on_grid(row.mask, preprocessed.affine, (x, y, z))
+            lesion_px = lesion.sum(axis=(0, 1), dtype=np.int64)
+        elif row.label == "healthy":
+            lesion_px = np.zeros(z, dtype=np.int64)
+    return Scored(
+        label=row.label,
+        site=row.site,
+        subject=row.subject,
+        score=anomaly.score if anomaly else -np.inf,
+        slices=anomaly.slice_scores if anomaly else np.empty(0),
+        lesion_px=lesion_px,
+    )
 
 
 def _counts(name: str, record: Examination) -> bool:

@@ -38,6 +38,11 @@ class ManifestRow(Record):
     contrast: Contrast | None
     attributes: dict[str, str]
 
+    @property
+    def site(self) -> str:
+        """The column `site`: scans of one site are taken to be exchangeable."""
+        return self.attributes.get("site") or "site not stated"
+
 
 def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
     """The rows of a manifest, in its order.

@@ -69,6 +69,10 @@ class Anomaly:
         for array in (self.map, self.signed, self.reconstruction, self.slice_scores):
             readonly(array)
 
+    def slices_above(self, threshold: float) -> tuple[int, ...]:
+        """Numbers of the slices whose score is above a threshold, rising, from 0."""
+        return tuple(int(z) for z in np.flatnonzero(self.slice_scores > threshold))
+
 
 class CalibratedScore(Record):
     """A score and what it means among healthy scans.
@@ -82,6 +86,8 @@ class CalibratedScore(Record):
         calibration_count: healthy scores behind it.
         unusual: score > threshold.
         guarantee: what the claim covers, in words.
+        slice_threshold: slices with a score above it are flagged; at most `alpha` of healthy scans
+            have any. None where the bundle calibrates no slices.
     """
 
     score: Finite
@@ -92,6 +98,7 @@ class CalibratedScore(Record):
     calibration_count: int
     unusual: bool
     guarantee: str
+    slice_threshold: Finite | None = None
 
 
 class Outcome(StrEnum):

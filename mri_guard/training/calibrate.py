@@ -16,7 +16,7 @@ from mri_guard.ports import Scorer
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow
-from mri_guard.records import Preprocessed
+from mri_guard.records import Anomaly, Preprocessed
 from mri_guard.training.data import prepared_scan, preprocess_digest
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,10 @@ def calibration_of(
 ) -> Calibration:
     """Scores of the scans, none of which the model or its statistics may have seen.
 
-    A healthy scan gives a healthy score under its `site`. Where a site has none, a scan with a
-    lesion mask stands in with its slices at least two away from the lesion. Every scan, whole,
-    gives the detectors a clean statistic: a lesion must not look like a perturbation.
+    A healthy scan gives its score and its highest slice score under its `site`. Where a site has
+    none, a scan with a lesion mask stands in with its slices at least two away from the lesion.
+    Every scan, whole, gives the detectors a clean statistic: a lesion must not look like a
+    perturbation.
 
     Args:
         rows: the calibration split.
@@ -49,8 +50,8 @@ def calibration_of(
     """
     maker = preprocess_digest(preprocess)
     detector = FeatureSqueezing(calibration=())
-    healthy: dict[str, list[float]] = {}
-    with_healthy = {_site(row) for row in rows if row.label == "healthy"}
+    healthy: dict[str, list[tuple[float, float]]] = {}
+    with_healthy = {row.site for row in rows if row.label == "healthy"}
     statistics: list[float] = []
     with Decoder() as decoder:
         for row in (*rows, *lesioned):
@@ -61,17 +62,27 @@ def calibration_of(
                 if row.split == "calibration":
                     free = _lesion_free(scan, lesion)
                     if row.label == "healthy":
-                        healthy.setdefault(_site(row), []).append(anomaly.score)
-                    elif free is not None and _site(row) not in with_healthy:
-                        group = f"{_site(row)}, slices without lesion"
-                        healthy.setdefault(group, []).append(scorer(free).score)
+                        healthy.setdefault(row.site, []).append(_scores(anomaly))
+                    elif free is not None and row.site not in with_healthy:
+                        group = f"{row.site}, slices without lesion"
+                        healthy.setdefault(group, []).append(_scores(scorer(free)))
             except InputError as error:
                 logger.warning("a calibration scan is left out: %s", error)
             progress()
     return Calibration(
-        healthy_scores={group: tuple(scores) for group, scores in healthy.items()},
+        healthy_scores={
+            group: tuple(score for score, _ in scores) for group, scores in healthy.items()
+        },
         detectors={detector.name: tuple(sorted(statistics))},
+        highest_slices={
+            group: tuple(highest for _, highest in scores) for group, scores in healthy.items()
+        },
     )
+
+
+def _scores(anomaly: Anomaly) -> tuple[float, float]:
+    """The scan's score and its highest slice's: 0, the lowest there is, where no slice has one."""
+    return anomaly.score, float(np.nanmax(anomaly.slice_scores, initial=0.0))
 
 
 def _lesion_free(scan: Preprocessed, lesion: NDArray[np.bool_] | None) -> Preprocessed | None:
@@ -81,7 +92,3 @@ def _lesion_free(scan: Preprocessed, lesion: NDArray[np.bool_] | None) -> Prepro
     near = ndimage.binary_dilation(lesion.any(axis=(0, 1)))
     brain = scan.brain & ~near[None, None]
     return replace(scan, brain=brain) if brain.any() else None
-
-
-def _site(row: ManifestRow) -> str:
-    return row.attributes.get("site") or "site not stated"

@@ -39,8 +39,8 @@ model does not find:
 
 ## Calibration
 
-{guarantee}. Threshold {threshold:.4f}. Perturbation detectors hold at most {perturbation_alpha:g}
-of clean scans.
+{guarantee}. Threshold {threshold:.4f}. {slices}
+Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
 
 | healthy scores from | n | lowest | median | highest |
 |---|---|---|---|---|
@@ -70,7 +70,9 @@ def model_card(
     """
     policy, fitness = config.policy, report["fitness"]
     made = report.get("synthetic_heads", 0)
-    calibrator = ScoreCalibrator.fit(calibration.healthy_scores, policy.alpha, policy.delta)
+    calibrator = ScoreCalibrator.fit(
+        calibration.healthy_scores, policy.alpha, policy.delta, calibration.highest_slices
+    )
     groups = [
         f"| {group} | {len(scores)} | {min(scores):.3f} | {sorted(scores)[len(scores) // 2]:.3f} "
         f"| {max(scores):.3f} |"
@@ -101,6 +103,10 @@ def model_card(
         ),
         guarantee=calibrator.guarantee,
         threshold=calibrator.threshold,
+        slices=""
+        if calibrator.slice_threshold is None
+        else f"A slice is flagged above {calibrator.slice_threshold:.4f}: as many of the healthy "
+        "scans have one at all.",
         perturbation_alpha=policy.perturbation_alpha,
         groups="\n".join(groups),
     )

@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
-from mri_guard.calibration import ScoreCalibrator, exact_threshold, rank, smallest_count
+from mri_guard.calibration import (
+    ScoreCalibrator,
+    exact_threshold,
+    false_positive_band,
+    rank,
+    smallest_count,
+)
 from mri_guard.determinism import generator
 from mri_guard.errors import NotCalibratedError
 
@@ -61,3 +67,54 @@ def test_says_which_group_has_no_guarantee_of_its_own() -> None:
     assert not fitted(1000.0).unusual
     assert fitted(1000.1).unusual
     assert fitted(1000.1).p_value == pytest.approx(1 / 113)
+
+
+@given(m=st.integers(1, 150), n=st.integers(1, 80), data=st.data())
+def test_band_is_the_narrowest_with_a_fortieth_beyond_either_end(
+    m: int, n: int, data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, m))
+    x = np.arange(n + 1)
+    # The formula written out: C(n, x) B(x + k, n - x + m + 1 - k) / B(k, m + 1 - k).
+    choices = special.gammaln(n + 1) - special.gammaln(x + 1) - special.gammaln(n - x + 1)
+    beta = special.betaln(x + k, n - x + m + 1 - k) - special.betaln(k, m + 1 - k)
+    probability = np.exp(choices + beta)
+    low, high = false_positive_band(k, m, n)
+    assert probability[:low].sum() <= 0.025 + 1e-9
+    assert probability[high + 1 :].sum() <= 0.025 + 1e-9
+    assert probability[: low + 1].sum() >= 0.025 - 1e-9
+    assert probability[high:].sum() >= 0.025 - 1e-9
+
+
+def test_band_covers_what_new_healthy_scans_do() -> None:
+    rng = generator(0, "band simulation")
+    m, n, draws = 119, 50, 4000
+    k = rank(m, 0.10, 0.05)
+    limits = np.sort(rng.normal(size=(draws, m)), axis=1)[:, -k]
+    flagged = (rng.normal(size=(draws, n)) > limits[:, None]).sum(axis=1)
+    low, high = false_positive_band(k, m, n)
+    assert np.mean(flagged > high) <= 0.025 + 3 * np.sqrt(0.025 / draws)
+    assert np.mean((flagged >= low) & (flagged <= high)) >= 0.95 - 3 * np.sqrt(0.05 / draws)
+
+
+def test_slices_get_a_threshold_of_their_own_from_one_score_a_scan() -> None:
+    scores = {"phantom": [float(i) for i in range(100)]}
+    highest = {"phantom": [10 * score for score in scores["phantom"]]}
+    fitted = ScoreCalibrator.fit(scores, 0.05, 0.05, highest)
+    assert fitted(1.0).slice_threshold == 10 * fitted.threshold
+    assert ScoreCalibrator.fit(scores, 0.05, 0.05)(1.0).slice_threshold is None
+
+
+def test_few_healthy_scans_have_any_slice_above_the_slice_threshold() -> None:
+    # Slices of a scan resemble each other: counted slice by slice the promise would break.
+    rng = generator(0, "slices simulation")
+    m, alpha, delta = 120, 0.10, 0.05
+
+    def highest(scans: int) -> list[float]:
+        slices = rng.normal(size=(scans, 1)) + 0.5 * rng.normal(size=(scans, 20))
+        return [float(value) for value in slices.max(axis=1)]
+
+    limits = [exact_threshold(highest(m), alpha, delta) for _ in range(200)]
+    new = np.array(highest(20_000))
+    broken = np.mean([np.mean(new > limit) > alpha for limit in limits])
+    assert broken <= delta + 3 * np.sqrt(delta / 200)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -5,12 +6,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from mri_guard.bundle import Calibration
 from mri_guard.calibration import ScoreCalibrator
-from mri_guard.errors import SettingsError
+from mri_guard.errors import NotCalibratedError, SettingsError
+from mri_guard.evaluation.at_alpha import PREDICTED
 from mri_guard.evaluation.calibration import evaluate_calibration, table
+from mri_guard.evaluation.evidence import Evidence
 from mri_guard.journey import Kit
 from mri_guard.records import Anomaly, Preprocessed, Scan, Source
 from tests.test_journey import KIT
+
+SCORES = {"site not stated": tuple(float(i) for i in range(100))}
+CALIBRATION = Calibration(healthy_scores=SCORES, detectors={}, highest_slices=SCORES)
 
 
 @dataclass
@@ -27,13 +34,28 @@ class _Nifti:
 
 def _score(preprocessed: Preprocessed) -> Anomaly:
     zeros = np.zeros_like(preprocessed.image)
-    return Anomaly(zeros, zeros, zeros, np.zeros(2), float(preprocessed.image.flat[0]))
+    score = float(preprocessed.image.flat[0])
+    return Anomaly(zeros, zeros, zeros, np.full(2, score), score)
 
 
 @pytest.fixture
 def kit() -> Kit:
     calibrate = ScoreCalibrator((1.0,) * 100, 0.05, 0.05, 1.0, "")
     return replace(KIT, decoder=_Nifti(), scorer=_score, calibrate=calibrate)
+
+
+def _evaluate(
+    kit: Kit,
+    manifest: Path,
+    work: Path,
+    *,
+    calibration: Calibration = CALIBRATION,
+    splits: Sequence[str] = ("test",),
+    alphas: Sequence[float] = (0.05,),
+) -> Evidence:
+    return evaluate_calibration(
+        manifest, splits, kit, calibration, delta=0.05, command="x", work=work, alphas=alphas
+    )
 
 
 def _manifest(folder: Path, scans: list[tuple[str, float]]) -> Path:
@@ -50,16 +72,47 @@ def _manifest(folder: Path, scans: list[tuple[str, float]]) -> Path:
 def test_counts_what_ends_above_the_threshold_by_label(kit: Kit, tmp_path: Path) -> None:
     scans = [("healthy", 0.5), ("healthy", 2.0), ("abnormal", 2.0), ("abnormal", float("nan"))]
     manifest = _manifest(tmp_path, scans)
-    evidence = evaluate_calibration(manifest, ["test"], kit, command="x", work=tmp_path)
+    evidence = _evaluate(kit, manifest, tmp_path)
     metrics = evidence.metrics
     assert (metrics["false_positive_rate"].value, metrics["false_positive_rate"].n) == (0.5, 2)
     assert metrics["sensitivity"].value == 0.5  # what cannot be scored was not found
     assert metrics["quarantine_rate"].value == 0.25
     assert metrics["perturbation_false_alarm_rate"].value == 0
-    assert table(evidence).row_count == 4
+    predicted = [name for name in metrics if name.endswith(PREDICTED)]
+    assert table(evidence).row_count == len(metrics) - len(predicted)
+
+
+def test_takes_the_slices_of_scans_whose_truth_is_known(kit: Kit, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, [("healthy", 1.0), ("abnormal", 99.5), ("abnormal", 99.5)])
+    lesion = np.zeros((4, 4, 2), dtype=np.uint8)
+    lesion[:2, :2, 1] = 1
+    nib.save(nib.Nifti1Image(lesion, np.eye(4)), tmp_path / "lesion.nii")
+    manifest.write_text(manifest.read_text().replace("1.nii,,", "1.nii,lesion.nii,"))
+    metrics = _evaluate(kit, manifest, tmp_path).metrics
+    assert metrics["sensitivity_at_0.05"].n == 2
+    # One slice with lesion, the other beside it; two of the healthy scan; none of the unmarked.
+    assert (metrics["slice_sensitivity_at_0.05"].value, metrics["slice_sensitivity_at_0.05"].n) == (
+        1,
+        1,
+    )
+    assert metrics["slice_false_flag_rate_at_0.05"].n == 2
+
+
+def test_says_so_when_the_bundle_calibrates_no_slices(kit: Kit, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, [("healthy", 1.0)])
+    without = CALIBRATION.model_copy(update={"highest_slices": None})
+    evidence = _evaluate(kit, manifest, tmp_path, calibration=without)
+    assert not [name for name in evidence.metrics if "slice" in name]
+    assert "no slice threshold in this bundle" in str(table(evidence).caption)
+
+
+def test_refuses_a_rate_that_the_bundle_has_too_few_scans_for(kit: Kit, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, [("healthy", 1.0)])
+    with pytest.raises(NotCalibratedError, match="100 healthy scores; wanted at least 299"):
+        _evaluate(kit, manifest, tmp_path, alphas=[0.01])
 
 
 def test_refuses_a_split_without_scans(kit: Kit, tmp_path: Path) -> None:
     manifest = _manifest(tmp_path, [("healthy", 0.5)])
     with pytest.raises(SettingsError, match="no scan in the splits validation"):
-        evaluate_calibration(manifest, ["validation"], kit, command="x", work=tmp_path)
+        _evaluate(kit, manifest, tmp_path, splits=["validation"])

@@ -46,6 +46,19 @@ BY_SLICE = (Position.name, HeadArea.name)
 """Those whose map says the same in all of a slice: it points at no lesion."""
 
 
+def known_baselines(only: Collection[str]) -> tuple[type[Baseline], ...]:
+    """Those of these names, in their order, and position; all where there are no names.
+
+    Raises:
+        SettingsError: a name is not of a baseline.
+    """
+    unknown = sorted(set(only) - {kind.name for kind in BASELINES})
+    if unknown:
+        known = ", ".join(kind.name for kind in BASELINES)
+        raise SettingsError(f"no baseline is called {', '.join(unknown)}; there are {known}")
+    return tuple(kind for kind in BASELINES if not only or kind.name in only or kind is Position)
+
+
 def fit_baselines(
     material: Material, only: Collection[str] = (), console: Console | None = None
 ) -> tuple[Baseline, ...]:
@@ -62,15 +75,10 @@ def fit_baselines(
     Raises:
         SettingsError: a name is not of a baseline.
     """
-    unknown = sorted(set(only) - {kind.name for kind in BASELINES})
-    if unknown:
-        known = ", ".join(kind.name for kind in BASELINES)
-        raise SettingsError(f"no baseline is called {', '.join(unknown)}; there are {known}")
     kinds = [
         kind
-        for kind in BASELINES
-        if (not only or kind.name in only or kind is Position)
-        and (kind is not KnnEncoder or material.encoder is not None)
+        for kind in known_baselines(only)
+        if kind is not KnnEncoder or material.encoder is not None
     ]
     shown = track(kinds, "fitting baselines", console=console, disable=console is None)
     return tuple(kind.fit(material) for kind in shown)
@@ -95,4 +103,5 @@ __all__ = [
     "Position",
     "RobustZ",
     "fit_baselines",
+    "known_baselines",
 ]

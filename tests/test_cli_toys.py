@@ -1,0 +1,149 @@
+"""The command line with a toy model: what does not depend on the shipped bundle."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from mri_guard import bundle, cli
+from mri_guard.anomaly import Vae, VaeScorer
+from mri_guard.anomaly.uncertainty import MEANING
+from mri_guard.calibration import ScoreCalibrator
+from mri_guard.determinism import generator
+from mri_guard.errors import UnreadableError
+from mri_guard.journey import Kit
+from mri_guard.preprocess import Preprocess
+from mri_guard.readers import Decoder
+from mri_guard.records import Scan, Source
+from tests.test_journey import KIT
+from tests.toys import TINY, plain_fusion, toy_brain
+
+runner = CliRunner()
+HEALTHY = {"toys": tuple(float(i) for i in range(100))}
+
+
+def _head_is_brain(
+    image: NDArray[np.float32], head: NDArray[np.bool_], spacing_mm: float
+) -> NDArray[np.bool_]:
+    return head
+
+
+@pytest.fixture
+def kit(monkeypatch: pytest.MonkeyPatch) -> Kit:
+    """Of a model that has learnt nothing, in the place of the bundle that is asked for."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = Vae(TINY.model).state_dict()
+    kit = replace(
+        KIT,
+        preprocess=Preprocess(_head_is_brain),
+        scorer=VaeScorer.from_tensors(TINY, state, plain_fusion(0.1).tensors()),
+        calibrate=ScoreCalibrator.fit(HEALTHY, 0.05, 0.05, {"toys": (0.0,) * 100}),
+    )
+    # A decoder for each command, which closes it.
+    monkeypatch.setattr(bundle, "load", lambda _: replace(kit, decoder=Decoder()))
+    return kit
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    toy = toy_brain(generator(0, "screened"), slices=8, side=96)
+    path = tmp_path / "toy_flair.nii.gz"
+    nib.save(nib.Nifti1Image(np.where(toy.brain, 100 + 100 * toy.image, 0), toy.affine), path)
+    return path
+
+
+def _screen(*arguments: object) -> dict[str, Any]:
+    ran = runner.invoke(cli.app, ["screen", "--json", *map(str, arguments)])
+    assert ran.exit_code in (0, 1), ran.stderr
+    (row,) = json.loads(ran.stdout)
+    return dict(row)
+
+
+def test_screens_with_draws_of_the_latents(kit: Kit, scan: Path, tmp_path: Path) -> None:
+    row = _screen(scan, "--draws", "3", "--out", tmp_path / "out")
+    drawn = row["uncertainty"]
+    assert drawn["draws"] == 3
+    low, high = drawn["score_range"]
+    assert low < drawn["score_mean"] < high
+    assert drawn["score_spread"] > 0
+    assert drawn["meaning"] == MEANING
+    folder = tmp_path / "out" / "toy_flair"
+    assert str(folder / "map_spread.nii.gz") in row["files"]
+    spread, own = nib.load(folder / "map_spread.nii.gz"), nib.load(folder / "map.nii.gz")
+    assert spread.shape == own.shape == nib.load(scan).shape
+    assert np.array_equal(spread.affine, own.affine)
+    values = np.asarray(spread.dataobj)
+    assert values.min() == 0
+    assert values.max() > 0
+
+
+def test_draws_change_nothing_else_and_come_out_the_same_again(kit: Kit, scan: Path) -> None:
+    without, once, again = (_screen(scan, "--draws", draws) for draws in (0, 2, 2))
+    assert without["uncertainty"] is None
+    assert once["uncertainty"]["draws"] == 2
+    assert once["uncertainty"] == again["uncertainty"]
+    calibrated = [row["examination"]["calibrated"] for row in (without, once)]
+    assert calibrated[0] == calibrated[1]
+
+
+def test_says_in_words_what_draws_are_and_are_not(kit: Kit, scan: Path) -> None:
+    ran = runner.invoke(cli.app, ["screen", str(scan), "--draws", "2"], env={"COLUMNS": "300"})
+    said = " ".join(ran.stdout.split())
+    assert "score over 2 draws" in said
+    assert "no interval for the" in said
+
+
+def test_refuses_a_single_draw(kit: Kit, scan: Path) -> None:
+    ran = runner.invoke(cli.app, ["screen", str(scan), "--draws", "1"])
+    assert ran.exit_code == 2
+    assert "1 draw has no spread" in ran.stderr
+
+
+def test_has_no_spread_of_a_scan_that_never_reached_the_model(
+    kit: Kit, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "load", lambda _: replace(kit, decoder=_Refusing()))
+    row = _screen(scan, "--draws", "2")
+    assert row["examination"]["decision"]["outcome"] == "quarantine"
+    assert row["uncertainty"] is None
+    assert row["flagged_slices"] is None
+
+
+class _Refusing:
+    """A decoder that reads nothing."""
+
+    def __call__(self, source: Source, /) -> Scan:
+        raise UnreadableError("test", "refused")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_names_the_slices_above_the_slice_threshold(kit: Kit, scan: Path) -> None:
+    flagged = _screen(scan)["flagged_slices"]  # of a threshold of 0: every slice with a score
+    assert flagged == sorted(flagged)
+    assert 0 < len(flagged) <= 8
+
+
+def test_says_nothing_of_slices_where_the_bundle_calibrates_none(
+    kit: Kit, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = ScoreCalibrator.fit(HEALTHY, 0.05, 0.05)
+    other = replace(kit, decoder=Decoder(), calibrate=without)
+    monkeypatch.setattr(bundle, "load", lambda _: other)
+    assert _screen(scan)["flagged_slices"] is None
+
+
+def test_exits_2_for_a_baseline_that_there_is_not(tmp_path: Path) -> None:
+    asked = ["--manifest", str(tmp_path / "x.csv"), "--out", str(tmp_path / "e.json")]
+    ran = runner.invoke(cli.app, ["evaluate", "detection", *asked, "--only", "oracle"])
+    assert ran.exit_code == 2
+    assert "no baseline is called oracle; there are position" in ran.stderr.replace("\n", " ")
