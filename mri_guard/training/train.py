@@ -37,9 +37,8 @@ from mri_guard.anomaly import (
     evidence,
     rates,
 )
-from mri_guard.anomaly.frame import windows
 from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, paid_rates
-from mri_guard.anomaly.scorer import BATCH_SLICES
+from mri_guard.anomaly.scorer import restore
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.preprocess import Preprocess
@@ -78,6 +77,9 @@ from mri_guard.training.synthetic_lesions import (
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "training.safetensors"
+
+MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
+"""By dimensions. A fifth faster in two."""
 
 TRAINED_KINDS = kinds(TRAINED)
 HELD_OUT_KINDS = kinds(HELD_OUT)
@@ -182,6 +184,12 @@ def large() -> TrainConfig:
     )
 
 
+def volume() -> TrainConfig:
+    """For one large GPU, in three dimensions: five slices at once, and all of them restored."""
+    model = ModelConfig(dimensions=3, neighbours=2, channels=(32, 64, 128, 192))
+    return large().model_copy(update={"vae": VaeConfig(model=model), "batch": 16})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedModel:
     """What a bundle needs of a run.
@@ -275,7 +283,7 @@ def fit(
         # 1. Model and optimiser, from the seed or from where an earlier run was interrupted.
         torch.manual_seed(int(generator(seed, "weights").integers(2**62)))
         model = Vae(config.vae.model).to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster
+        model.to(memory_format=MEMORY_FORMAT[config.vae.model.dimensions])  # type: ignore[call-overload]
         network = cast(nn.Module, torch.compile(model)) if config.compile else model
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -508,12 +516,8 @@ def _evidence(model: Vae, config: VaeConfig, subject: Subject) -> tuple[Evidence
     seen, inside, positions = (
         torch.from_numpy(part) for part in (subject.image, subject.brain, subject.positions)
     )
-    stack = windows(seen, config.model.neighbours, subject.step)
     with torch.inference_mode():
-        parts = zip(
-            torch.split(stack, BATCH_SLICES), torch.split(positions, BATCH_SLICES), strict=True
-        )
-        restored = torch.cat([model(part, place)[0][:, 0] for part, place in parts])
+        restored = restore(model, config.model, seen, positions, subject.step)
         found = evidence(seen, inside, restored * inside, positions, subject.gap_mm)
     counts = torch.zeros_like(inside)
     counts[torch.from_numpy(subject.centres)] = True
