@@ -98,8 +98,9 @@ def process(rank: int, port: int, folder: Path) -> None:
     try:
         run()
     finally:
-        state = networks[-1].module.state_dict()  # type: ignore[union-attr]
-        save_file({**state, "prices": torch.tensor(prices)}, folder / f"{rank}.safetensors")
+        state = {"prices": torch.tensor(prices), **networks[-1].module.state_dict()}  # type: ignore[dict-item,union-attr]
+        kept = {key: value.contiguous() for key, value in state.items()}
+        save_file(kept, folder / f"{rank}.safetensors")
 
 
 @pytest.fixture(scope="module")
