@@ -51,6 +51,7 @@ from mri_guard.training.healthy_heads import healthy_heads
 from mri_guard.training.lesion_shapes import lesion_shapes as load_lesion_shapes
 from mri_guard.training.train import TrainConfig
 from mri_guard.training.train import large as large_config
+from mri_guard.training.train import volume as volume_config
 
 SAID_NO, CALLED_WRONGLY, BROKEN = 1, 2, 3
 
@@ -337,13 +338,18 @@ def train(
         typer.Option(help="Folder for training curves; wants the extra `tensorboard`."),
     ] = None,
     large: Annotated[bool, typer.Option(help="The configuration for one large GPU.")] = False,
+    volume: Annotated[
+        bool, typer.Option(help="The one in three dimensions, for one large GPU too.")
+    ] = False,
     device: Annotated[str, typer.Option(help="To train on: cpu, cuda, cuda:1.")] = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Train on the manifests' `train` split, calibrate on `calibration`, write a bundle."""
+    if large and volume:
+        fail("--large and --volume are two configurations; wanted one", CALLED_WRONGLY)
     mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundles.DEFAULT)
-    settings = large_config() if large else TrainConfig()
+    settings = large_config() if large else volume_config() if volume else TrainConfig()
     if steps is not None:
         settings = settings.model_copy(update={"steps": steps})
     try:

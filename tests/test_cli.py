@@ -152,3 +152,10 @@ def test_evaluates_detection_on_phantoms(tmp_path: Path) -> None:
     for name in ("pixel_ap", "best_dice", "matched_slice_auroc", "intensity_pixel_ap"):
         assert 0 <= metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"] <= 1
         assert metrics[name]["n"] == 2
+
+
+def test_trains_one_configuration_at_a_time(tmp_path: Path) -> None:
+    command = ["train", "--manifest", "none.csv", "--out", str(tmp_path), "--large", "--volume"]
+    ran = runner.invoke(app, command)
+    assert ran.exit_code == 2
+    assert "wanted one" in ran.stderr

@@ -16,6 +16,9 @@ TINY = VaeConfig(
 )
 """A model that trains in seconds."""
 
+TINY_VOLUME = TINY.model_copy(update={"model": TINY.model.model_copy(update={"dimensions": 3})})
+"""The same in three dimensions."""
+
 
 def toy_brain(
     rng: np.random.Generator, slices: int = 10, side: int = SIDE, noise: float = 0.03

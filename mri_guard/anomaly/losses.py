@@ -9,7 +9,7 @@ def masked_l1(restored: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean absolute error, a scalar; 0 where all weights are.
 
     Args:
-        restored: (b, 1, x, y).
+        restored: (b, s, x, y).
         target: like restored.
         weight: like restored, not negative; 0 outside the brain.
     """
@@ -33,7 +33,7 @@ def dissimilarity(restored: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def structural_similarity(one: Tensor, other: Tensor, window: int = 7) -> Tensor:
-    """SSIM around each pixel, over square windows, (b, 1, x, y), -1..1 (Wang et al. 2004,
+    """SSIM around each pixel, over square windows, (b, s, x, y), -1..1 (Wang et al. 2004,
     doi:10.1109/TIP.2003.819861, equation 13, with a data range of 1).
     """
 
@@ -54,12 +54,12 @@ def paid_rates(level_rates: list[Tensor], pixels: Tensor, free_nats: float) -> T
     """Rate of each level that is paid for, nats a brain pixel, (levels,), finest first.
 
     Args:
-        level_rates: of each level with a latent, finest first, (b, latents, x', y'), nats.
+        level_rates: of each level with a latent, finest first, (b, latents, ..., x', y'), nats.
         pixels: brain pixels of the batch, a scalar.
         free_nats: of each channel of the coarsest level, a place; below it nothing is saved, so
             that the top of the hierarchy stays awake (Kingma et al. 2016, arXiv:1606.04934).
     """
     *finer, coarsest = level_rates
     places = coarsest.numel() / coarsest.shape[1]
-    awake = coarsest.mean((0, 2, 3)).clamp_min(free_nats).sum() * places
+    awake = coarsest.mean((0, *range(2, coarsest.dim()))).clamp_min(free_nats).sum() * places
     return torch.stack([*(level.sum() for level in finer), awake]) / pixels.clamp_min(1)

@@ -5,9 +5,13 @@ what it should keep. Here each skip is a latent of its own with a rate (KL) that
 so that detail passes only as far as it is worth its rate: a hierarchical VAE (Sonderby et al. 2016,
 arXiv:1602.02282), fully convolutional, with a standard normal prior at every level and with the
 position in the brain as a condition of encoder and decoder alike.
+
+In two dimensions it sees a window of slices and restores the middle one; in three it restores them
+all. Slices lie several pixels apart, so that each level halves the plane and keeps every slice.
 """
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from monai.networks.blocks.segresnet_block import ResBlock
@@ -27,13 +31,15 @@ class ModelConfig(Record):
     """The network's shape.
 
     Attributes:
-        neighbours: slices above and below that are seen beside the one restored.
+        dimensions: of its convolutions: 2 restores the middle slice of a window, 3 the whole one.
+        neighbours: slices above and below the middle one in a window.
         context_mm: distance wanted from one of these slices to the next.
         channels: features at each level, finest first; each level halves the resolution.
         latents: latent channels at each level, finest first; 0 cuts the path.
         groups: of the group normalisation.
     """
 
+    dimensions: Literal[2, 3] = 2
     neighbours: int = Field(default=1, ge=0, le=4)
     context_mm: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     channels: tuple[int, ...] = Field(default=(16, 32, 64, 96), min_length=1, max_length=6)
@@ -57,7 +63,7 @@ class ModelConfig(Record):
 
 
 class Vae(nn.Module):
-    """Restores the centre slice of a window.
+    """Restores the middle slice of a window, or in three dimensions all of its slices.
 
     Args:
         config: the network's shape.
@@ -67,50 +73,59 @@ class Vae(nn.Module):
         super().__init__()
         self.config = config
         widths, latents = config.channels, config.latents
-        slices = 2 * config.neighbours + 1
+        deep = config.dimensions == 3
+        conv = nn.Conv3d if deep else nn.Conv2d
+        halve = (1, 2, 2) if deep else (2, 2)
+        images = 1 if deep else 2 * config.neighbours + 1
 
-        self.stem = nn.Conv2d(slices + POSITIONS, widths[0], 3, padding=1)
-        self.encode = nn.ModuleList(_block(width, config.groups) for width in widths)
+        self.stem = conv(images + POSITIONS, widths[0], 3, padding=1)
+        self.encode = nn.ModuleList(_block(width, config) for width in widths)
         self.down = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairwise(widths)
+            conv(fine, coarse, 3, stride=halve, padding=1) for fine, coarse in pairwise(widths)
         )
         self.posterior = nn.ModuleList(
-            nn.Conv2d(width, 2 * count, 1) if count else nn.Identity()
+            conv(width, 2 * count, 1) if count else nn.Identity()
             for width, count in zip(widths, latents, strict=True)
         )
         self.prompt = nn.ModuleList(
-            nn.Conv2d(count + POSITIONS, width, 3, padding=1)
+            conv(count + POSITIONS, width, 3, padding=1)
             for width, count in zip(widths, latents, strict=True)
         )
-        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
-        self.decode = nn.ModuleList(_block(width, config.groups) for width in widths)
+        self.up = nn.ModuleList(conv(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.decode = nn.ModuleList(_block(width, config) for width in widths)
         self.head = nn.Sequential(
             nn.GroupNorm(config.groups, widths[0]),
             nn.SiLU(),
-            nn.Conv2d(widths[0], 1, 3, padding=1),
+            conv(widths[0], 1, 3, padding=1),
         )
 
     def forward(
         self, window: Tensor, position: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """The restored centre slice and the posterior of each level.
+        """What is restored and the posterior of each level.
 
         Args:
             window: (b, 2 * neighbours + 1, x, y), normalised intensity, 0 outside the brain; x and
                 y multiples of `config.multiple`.
-            position: (b, 3, x, y), -1..1.
+            position: of the middle slice, (b, 3, x, y), -1..1; in three dimensions of every slice,
+                (b, 3, 2 * neighbours + 1, x, y).
             generator: draws the latents. Without one, PyTorch's own does in training mode, and in
                 evaluation mode the latents' mean is taken.
 
         Returns:
-            (b, 1, x, y), and mean and log variance (b, latents, x', y') of each level that has a
+            (b, 1, x, y), in three dimensions (b, 2 * neighbours + 1, x, y); and mean and log
+            variance (b, latents, x', y'), with the slices before x', of each level that has a
             latent, finest first.
         """
+        deep = self.config.dimensions == 3
         positions = [position]
         for _ in self.down:
-            positions.append(functional.avg_pool2d(positions[-1], 2))
+            finer = positions[-1]
+            positions.append(
+                functional.avg_pool3d(finer, (1, 2, 2)) if deep else functional.avg_pool2d(finer, 2)
+            )
 
-        features = self.stem(torch.cat([window, position], 1))
+        features = self.stem(self.seen(window, position))
         posteriors: list[tuple[Tensor, Tensor]] = []
         prompts: list[Tensor] = []
         for level, block in enumerate(self.encode):
@@ -126,11 +141,18 @@ class Vae(nn.Module):
             if level < len(self.down):
                 features = self.down[level](features)
 
+        double = (1.0, 2.0, 2.0) if deep else (2.0, 2.0)
         out = self.decode[-1](prompts[-1])
         for level in reversed(range(len(self.up))):
-            coarse = functional.interpolate(self.up[level](out), scale_factor=2.0, mode="nearest")
+            coarse = functional.interpolate(self.up[level](out), scale_factor=double)
             out = self.decode[level](coarse + prompts[level])
-        return self.head(out), posteriors
+        restored = self.head(out)
+        return restored[:, 0] if deep else restored, posteriors
+
+    def seen(self, window: Tensor, position: Tensor) -> Tensor:
+        """Window and position as the channels of the stem; arguments as `forward`."""
+        images = window[:, None] if self.config.dimensions == 3 else window
+        return torch.cat([images, position], 1)
 
     def _sample(
         self, mean: Tensor, log_variance: Tensor, generator: torch.Generator | None
@@ -143,7 +165,7 @@ class Vae(nn.Module):
 
 
 def rates(posteriors: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Rate of each level: KL(posterior || N(0, I)) in nats, (b, latents, x', y') (Kingma and
+    """Rate of each level: KL(posterior || N(0, I)) in nats, of the posterior's shape (Kingma and
     Welling 2014, arXiv:1312.6114, appendix B).
     """
     return [
@@ -152,7 +174,12 @@ def rates(posteriors: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
     ]
 
 
-def _block(width: int, groups: int) -> nn.Module:
+def _block(width: int, config: ModelConfig) -> nn.Module:
     """Pre-activation residual block with group normalisation."""
-    block: nn.Module = ResBlock(2, width, norm=("GROUP", {"num_groups": groups}), act=(nn.SiLU, {}))
+    block: nn.Module = ResBlock(
+        config.dimensions,
+        width,
+        norm=("GROUP", {"num_groups": config.groups}),
+        act=(nn.SiLU, {}),
+    )
     return block

@@ -1,6 +1,6 @@
 """From a preprocessed scan to its anomaly map and score, by one fixed rule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from mri_guard.errors import SeriesError
 from mri_guard.records import Anomaly, Finite, Preprocessed, Record
 
 BATCH_SLICES = 16
+"""So many slices are restored at once, whatever the length of the stack."""
 
 
 class VaeConfig(Record):
@@ -47,7 +48,7 @@ class VaeScorer:
     """Finds what is unusual; satisfies `ports.Scorer`.
 
     Attributes:
-        model: `Vae` in evaluation mode, or what is called like it and gives the restored slice
+        model: `Vae` in evaluation mode, or what is called like it and gives what it restores
             first; runs where its parameters lie, on the CPU if it has none.
         fusion: how evidence becomes the map: a `Fusion`, unless a part of it is taken away.
         config: the fixed rule.
@@ -137,13 +138,46 @@ class VaeScorer:
         view = View.of(
             image[:, 0], brain[:, 0], shape.multiple, config.intensity_low, config.intensity_high
         )
-        stack = windows(view.seen, shape.neighbours, context_step(shape.context_mm, gap_mm))
+        step = context_step(shape.context_mm, gap_mm)
         positions = view.frame.positions(image.device)
-        parts = zip(
-            torch.split(stack, BATCH_SLICES), torch.split(positions, BATCH_SLICES), strict=True
-        )
-        restored = torch.cat([self.model(part, place)[0][:, 0] for part, place in parts])
-        return restored * view.inside, view
+        return restore(self.model, shape, view.seen, positions, step) * view.inside, view
+
+
+def restore(
+    model: nn.Module, shape: ModelConfig, seen: Tensor, positions: Tensor, step: int
+) -> Tensor:
+    """The restored stack, (z, x, y), each slice as the middle one of a window of its own.
+
+    A network of three dimensions restores the others of the window too, with less around them to go
+    by; that they are thrown away costs time, and leaves no seam between windows.
+
+    Args:
+        model: see `VaeScorer`.
+        shape: see `parts`.
+        seen: see `parts`.
+        positions: see `parts`.
+        step: see `parts`.
+    """
+    restored = [model(window, place)[0] for window, place in parts(shape, seen, positions, step)]
+    return torch.cat([part[:, part.shape[1] // 2] for part in restored])
+
+
+def parts(
+    shape: ModelConfig, seen: Tensor, positions: Tensor, step: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Window and place of each slice in turn, as `Vae.forward` takes them, some at once.
+
+    Args:
+        shape: of the model.
+        seen: (z, x, y), as `View` gives it.
+        positions: (z, 3, x, y), as `Frame.positions` gives them.
+        step: slices from one of a window to the next.
+    """
+    stack, places, at_once = windows(seen, shape.neighbours, step), positions, BATCH_SLICES
+    if shape.dimensions == 3:
+        places = windows(positions, shape.neighbours, step).transpose(1, 2)
+        at_once = max(1, BATCH_SLICES // stack.shape[1])
+    yield from zip(torch.split(stack, at_once), torch.split(places, at_once), strict=True)
 
 
 def scan_score(anomaly: Tensor, brain: Tensor, config: VaeConfig) -> Tensor:

@@ -17,7 +17,6 @@ import torch
 from pydantic import Field, ValidationError
 
 from mri_guard.anomaly import Vae, VaeScorer
-from mri_guard.anomaly.model import POSITIONS
 from mri_guard.errors import BundleError, DigestError, SettingsError
 from mri_guard.evaluation.evidence import code_version
 from mri_guard.export.comparison import Parity, parity
@@ -28,6 +27,7 @@ from mri_guard.export.programs import (
     SMALLEST_SIDE,
     NetworkFormat,
     from_bytes,
+    inputs,
     program,
     to_bytes,
 )
@@ -123,15 +123,16 @@ def write(
     }
     shape = scorer.config.model
     slices, x, y = AXES
+    restored = 2 * shape.neighbours + 1 if shape.dimensions == 3 else 1
     record = Export(
         bundle_digest=kit.bundle_digest,
         code_version=code_version(),
         torch_version=torch.__version__,
         inputs=tuple(
-            Port(name=name, shape=(slices, channels, x, y))
-            for name, channels in zip(INPUTS, (2 * shape.neighbours + 1, POSITIONS), strict=True)
+            Port(name=name, shape=(slices, *fixed, x, y))
+            for name, fixed in zip(INPUTS, inputs(shape), strict=True)
         ),
-        outputs=(Port(name=OUTPUT, shape=(slices, 1, x, y)),),
+        outputs=(Port(name=OUTPUT, shape=(slices, restored, x, y)),),
         multiple=shape.multiple,
         smallest_side=SMALLEST_SIDE * shape.multiple,
         files=files,

@@ -1,7 +1,7 @@
 """The network alone, as the bytes of a torch.export program or of an ONNX model.
 
 Both take `window` and `position` and give `restored`, as `Vae.forward` describes them, for any
-number of slices and any sides that are multiples of `ModelConfig.multiple`, at least twice that.
+number of windows and any sides that are multiples of `ModelConfig.multiple`, at least twice that.
 """
 
 import copy
@@ -19,14 +19,15 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from mri_guard.anomaly import Vae
+from mri_guard.anomaly import ModelConfig, Vae
 from mri_guard.anomaly.model import POSITIONS
 from mri_guard.errors import BundleError, SettingsError
 
 INPUTS = ("window", "position")
 OUTPUT = "restored"
 AXES = ("slices", "x", "y")
-"""Names of the axes whose lengths are free."""
+"""Names of the axes whose lengths are free: the first, and the last two. Of each slice that is to
+be restored there is a window."""
 
 SMALLEST_SIDE = 2
 """In multiples: PyTorch specialises a program on a coarsest level of one pixel."""
@@ -46,18 +47,18 @@ def program(model: Vae) -> ExportedProgram:
 
     A network in training mode gives a program that draws its latents; `parity` refuses it.
     """
-    slices = 2 * model.config.neighbours + 1
     multiple = model.config.multiple
     batch, x, y = Dim("slices"), Dim("x", min=SMALLEST_SIDE), Dim("y", min=SMALLEST_SIDE)
-    shape = {0: batch, 2: multiple * x, 3: multiple * y}
     # Sides that differ from each other and from every width, so that none is taken for another.
     examples = tuple(
-        torch.zeros(2, channels, 5 * multiple, 7 * multiple) for channels in (slices, POSITIONS)
+        torch.zeros(2, *fixed, 5 * multiple, 7 * multiple) for fixed in inputs(model.config)
     )
+    free = {
+        name: {0: batch, example.dim() - 2: multiple * x, example.dim() - 1: multiple * y}
+        for name, example in zip(INPUTS, examples, strict=True)
+    }
     made = torch.export.export(
-        _Restoration(copy.deepcopy(model).cpu()),
-        examples,
-        dynamic_shapes=dict.fromkeys(INPUTS, shape),
+        _Restoration(copy.deepcopy(model).cpu()), examples, dynamic_shapes=free
     )
     # What is not needed and names the machine's folders, or would be stored as a pickle.
     made.example_inputs = None
@@ -68,6 +69,12 @@ def program(model: Vae) -> ExportedProgram:
     made.range_constraints.clear()
     made.range_constraints.update(ranges)
     return made
+
+
+def inputs(shape: ModelConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Lengths of the axes of `window` and `position` between the free ones."""
+    slices = 2 * shape.neighbours + 1
+    return (slices,), (POSITIONS, slices) if shape.dimensions == 3 else (POSITIONS,)
 
 
 def to_bytes(made: ExportedProgram, format: NetworkFormat) -> bytes:
@@ -193,7 +200,7 @@ def _to_onnx(made: ExportedProgram) -> bytes:
         del part.metadata_props[:]
     for port in (*model.graph.input, *model.graph.output):
         del port.metadata_props[:]
-        for axis, name in zip((0, 2, 3), AXES, strict=True):
+        for axis, name in zip((0, -2, -1), AXES, strict=True):
             port.type.tensor_type.shape.dim[axis].dim_param = name
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)

@@ -23,10 +23,11 @@ class Batch:
 
     Attributes:
         window: float32, (b, s, x, y), corrupted.
-        position: float32, (b, 3, x, y).
-        target: float32, (b, 1, x, y), the centre slice before it was corrupted.
-        brain: float32, (b, 1, x, y), 0 or 1.
-        lesion: float32, (b, 1, x, y), 0..1, how much of a lesion lies there.
+        position: float32, (b, 3, x, y), or in three dimensions (b, 3, s, x, y).
+        target: float32, (b, r, x, y), what is to be restored before it was corrupted: the window's
+            middle slice, or in three dimensions all of it.
+        brain: float32, like target, 0 or 1.
+        lesion: float32, like target, 0..1, how much of a lesion lies there.
         drawn: sample and kind of each lesion.
     """
 
@@ -36,6 +37,18 @@ class Batch:
     brain: Tensor
     lesion: Tensor
     drawn: tuple[tuple[int, int], ...]
+
+    @property
+    def seen(self) -> Tensor:
+        """What of the window is to be restored, like target."""
+        margin = (self.window.shape[1] - self.target.shape[1]) // 2
+        return self.window[:, margin : margin + self.target.shape[1]]
+
+    @property
+    def place(self) -> Tensor:
+        """Position of each slice that is to be restored, (b * r, 3, x, y)."""
+        by_slice = self.position if self.position.dim() == 4 else self.position.transpose(1, 2)
+        return by_slice.reshape(-1, *by_slice.shape[-3:])
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same on a device."""
@@ -99,7 +112,8 @@ def training_batch(
         image, brain, position = _crop(subject, crop_px, rng)
         donor, _, _ = _crop(_subject(groups, rng), crop_px, rng)
         image = appearance(image, brain, rng)
-        window, lesion = image, np.zeros(image.shape[1:], dtype=np.float32)
+        kept = subject.restored
+        window, lesion = image, np.zeros_like(image[kept])
         if rng.random() < corruption.lesion_share:
             for _ in range(rng.integers(1, 3)):
                 kind = int(rng.choice(len(corruption.kinds), p=corruption.odds))
@@ -111,14 +125,14 @@ def training_batch(
                     depth_px=subject.depth_px,
                     rng=rng,
                     shapes=corruption.shapes,
+                    middle=kept,
                 )
                 if soft is not None:
-                    lesion = np.maximum(lesion, soft[len(window) // 2])
+                    lesion = np.maximum(lesion, soft[kept])
                     drawn.append((index, kind))
         if rng.random() < corruption.noise_share:
             window = coarse_noise(window, brain, rng)
-        centre = len(image) // 2
-        samples.append((window, position, image[centre][None], brain[centre][None], lesion[None]))
+        samples.append((window, position, image[kept], brain[kept], lesion))
     return _batch(samples, drawn)
 
 
@@ -143,15 +157,13 @@ def held_out_batches(
             subject = _subject(groups, rng)
             image, brain, position = _crop(subject, crop_px, rng)
             kind = int(rng.integers(len(kinds)))
+            kept = subject.restored
             window, soft = corrupt(
-                image, brain, image, kinds[kind], depth_px=subject.depth_px, rng=rng
+                image, brain, image, kinds[kind], depth_px=subject.depth_px, rng=rng, middle=kept
             )
-            centre = len(image) // 2
-            lesion = np.zeros_like(image[centre]) if soft is None else soft[centre]
+            lesion = np.zeros_like(image[kept]) if soft is None else soft[kept]
             drawn.append((index, kind))
-            samples.append(
-                (window, position, image[centre][None], brain[centre][None], lesion[None])
-            )
+            samples.append((window, position, image[kept], brain[kept], lesion))
         batches.append(_batch(samples, drawn))
     return batches
 
@@ -169,14 +181,15 @@ def _crop(
     short = [(0, max(0, side - length)) for length in image.shape[1:]]
     first = [int(rng.integers(max(0, length - side) + 1)) for length in image.shape[1:]]
     x, y = (slice(start, start + side) for start in first)
+    before = [(0, 0)] * (position.ndim - 2)
     image, brain, position = (
         np.pad(image, ((0, 0), *short))[:, x, y],
         np.pad(brain, ((0, 0), *short))[:, x, y],
-        np.pad(position, ((0, 0), *short))[:, x, y],
+        np.pad(position, (*before, *short))[..., x, y],
     )
     if rng.random() < 0.5:
-        image, brain, position = image[:, ::-1], brain[:, ::-1], position[:, ::-1]
-        position = position * np.array([-1, 1, 1], dtype=np.float32)[:, None, None]
+        image, brain, position = image[:, ::-1], brain[:, ::-1], position[..., ::-1, :].copy()
+        position[0] *= -1
     return image, brain, position
 
 

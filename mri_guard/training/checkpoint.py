@@ -81,7 +81,8 @@ def resume(
         raise SettingsError(f"the checkpoint does not read: {type(error).__name__}") from error
     if metadata.get("run") != run:
         raise SettingsError(
-            "the checkpoint was made with another seed, configuration or data: "
+            "the checkpoint was made with another seed, configuration, data or number of "
+            "processes: "
             "remove it, or train elsewhere"
         )
     model.load_state_dict(_part(tensors, "model."))

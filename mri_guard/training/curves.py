@@ -120,8 +120,9 @@ def restorations(model: Vae, batch: Batch) -> Picture:
     some = slice(0, RESTORATIONS)
     with torch.inference_mode():
         restored, _ = model(batch.window[some].to(device), batch.position[some].to(device))
-    seen = batch.window[some, batch.window.shape[1] // 2].cpu()
-    expected = restored[:, 0].float().cpu() * batch.brain[some, 0].cpu()
+    middle = batch.target.shape[1] // 2
+    seen = batch.seen[some, middle].cpu()
+    expected = restored[:, middle].float().cpu() * batch.brain[some, middle].cpu()
     rows = [
         np.concatenate(
             [
@@ -133,7 +134,7 @@ def restorations(model: Vae, batch: Batch) -> Picture:
             axis=1,
         )
         for one, other, target in zip(
-            seen.numpy(), expected.numpy(), batch.target[some, 0].cpu().numpy(), strict=True
+            seen.numpy(), expected.numpy(), batch.target[some, middle].cpu().numpy(), strict=True
         )
     ]
     return np.concatenate(rows)

@@ -44,6 +44,7 @@ class Subject:
         step: slices from one channel of a window to the next.
         gap_mm: from one slice to the next.
         neighbours: above and below in a window.
+        dimensions: of the model that will see it.
     """
 
     image: NDArray[np.float32]
@@ -54,11 +55,24 @@ class Subject:
     step: int
     gap_mm: float
     neighbours: int
+    dimensions: int
 
     def window(self, centre: int) -> tuple[Window, NDArray[np.bool_], NDArray[np.float32]]:
-        """Slices, brain and place (3, x, y) of the window around a slice; ends repeat."""
+        """Slices, brain and place of the window around a slice; ends repeat.
+
+        The place is the centre's, (3, x, y), or in three dimensions every slice's, (3, s, x, y).
+        """
         index = window_index(centre, len(self.image), self.neighbours, self.step)
-        return self.image[index], self.brain[index], self.positions[centre]
+        whole = self.dimensions == 3
+        place = self.positions[index].swapaxes(0, 1) if whole else self.positions[centre]
+        return self.image[index], self.brain[index], place
+
+    @property
+    def restored(self) -> slice:
+        """Which of a window's slices the model restores."""
+        if self.dimensions == 3:
+            return slice(0, 2 * self.neighbours + 1)
+        return slice(self.neighbours, self.neighbours + 1)
 
     @property
     def depth_px(self) -> float:
@@ -108,6 +122,7 @@ def subject_of(
         step=step,
         gap_mm=gap_mm,
         neighbours=shape.neighbours,
+        dimensions=shape.dimensions,
     )
 
 

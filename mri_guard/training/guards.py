@@ -49,9 +49,8 @@ def measure(model: Vae, batches: Sequence[Batch]) -> Fitness:
     with torch.inference_mode():
         for batch in batches:
             restored, posteriors = model(batch.window, batch.position)
-            centre = batch.window.shape[1] // 2
-            residual = batch.window[:, centre] - restored[:, 0]
-            change = batch.window[:, centre] - batch.target[:, 0]
+            residual = batch.seen - restored
+            change = batch.seen - batch.target
             shared += float((residual * change).sum())
             changed += float(change.square().sum())
             scores.append(_smoothed(residual, batch).abs())
@@ -70,10 +69,9 @@ def measure(model: Vae, batches: Sequence[Batch]) -> Fitness:
 
 def undone_share(batch: Batch, restored: torch.Tensor) -> torch.Tensor:
     """Of each window the share of its corruption that the restoration took back, (b,)."""
-    seen = batch.window[:, batch.window.shape[1] // 2]
-    change = seen - batch.target[:, 0]
-    shared = ((seen - restored[:, 0]) * change).sum((1, 2))
-    return shared / change.square().sum((1, 2)).clamp_min(1e-6)
+    change = batch.seen - batch.target
+    shared = ((batch.seen - restored) * change).sum((1, 2, 3))
+    return shared / change.square().sum((1, 2, 3)).clamp_min(1e-6)
 
 
 def atlas_of(groups: Groups) -> HealthyStatistics:
@@ -93,8 +91,8 @@ def atlas_ap(atlas: HealthyStatistics, batches: Sequence[Batch]) -> float:
     """Pixel average precision of the intensity's |z| at its place, on synthetic lesions."""
     scores = []
     for batch in batches:
-        image = batch.window[:, batch.window.shape[1] // 2]
-        scores.append(_smoothed(atlas.standardise(image, batch.position), batch).abs())
+        standard = atlas.standardise(batch.seen.flatten(0, 1), batch.place)
+        scores.append(_smoothed(standard, batch).abs())
     return _precision(scores, batches)
 
 
@@ -127,13 +125,16 @@ def refuse_unfit(
 
 
 def _smoothed(values: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Smoothed in the plane, (b, x, y)."""
-    return smooth(values, batch.brain[:, 0] > 0, SMOOTHING_PX, 0)
+    """Smoothed in the plane, slice by slice, (b * r, x, y)."""
+    brain = batch.brain.flatten(0, 1) > 0
+    return smooth(values.reshape(brain.shape), brain, SMOOTHING_PX, 0)
 
 
 def _precision(scores: Sequence[torch.Tensor], batches: Sequence[Batch]) -> float:
-    inside = [batch.brain[:, 0] > 0 for batch in batches]
-    truth = [batch.lesion[:, 0][mask] >= 0.5 for batch, mask in zip(batches, inside, strict=True)]
+    inside = [batch.brain.flatten(0, 1) > 0 for batch in batches]
+    truth = [
+        batch.lesion.flatten(0, 1)[mask] >= 0.5 for batch, mask in zip(batches, inside, strict=True)
+    ]
     values = [score[mask] for score, mask in zip(scores, inside, strict=True)]
     return average_precision(
         torch.cat(truth).cpu().numpy(), torch.cat(values).double().cpu().numpy()

@@ -83,6 +83,8 @@ def ball(
     depth_px: float,
     radius_px: float,
     rng: np.random.Generator,
+    *,
+    middle: slice | None = None,
 ) -> Window | None:
     """A soft, uneven ball inside the brain, float32, (s, x, y), 0..1; None without brain.
 
@@ -91,8 +93,9 @@ def ball(
         depth_px: distance between the window's slices, pixels.
         radius_px: mean radius in the plane.
         rng: draws place, form and edge.
+        middle: slices in which its middle lies, more or less; by default the window's middle one.
     """
-    place = _place(brain, depth_px, radius_px, rng)
+    place = _place(brain, depth_px, radius_px, rng, middle)
     if place is None:
         return None
     u, v, z = place
@@ -111,39 +114,46 @@ def real_shape(
     depth_px: float,
     radius_px: float,
     rng: np.random.Generator,
+    *,
+    middle: slice | None = None,
 ) -> Window | None:
     """A real lesion's form at any size, turned any way, somewhere in the brain, as `ball`.
 
     Args:
         shape: float32, (a, b, c), 0..1, equal sides, of `lesion_shapes`; others as `ball`.
     """
-    place = _place(brain, depth_px, radius_px, rng)
+    place = _place(brain, depth_px, radius_px, rng, middle)
     if place is None:
         return None
     u, v, z = np.broadcast_arrays(*place)
     filled = float((shape > 0.5).sum())
     scale = (3 * filled / (4 * np.pi)) ** (1 / 3) / radius_px
-    middle = (np.array(shape.shape) - 1) / 2
-    at = [axis * scale + centre for axis, centre in zip((u, v, z), middle, strict=True)]
+    centres = (np.array(shape.shape) - 1) / 2
+    at = [axis * scale + centre for axis, centre in zip((u, v, z), centres, strict=True)]
     soft = ndimage.map_coordinates(shape, at, order=1)
     return np.asarray(soft * brain, dtype=np.float32)
 
 
 def _place(
-    brain: NDArray[np.bool_], depth_px: float, radius_px: float, rng: np.random.Generator
+    brain: NDArray[np.bool_],
+    depth_px: float,
+    radius_px: float,
+    rng: np.random.Generator,
+    middle: slice | None,
 ) -> tuple[NDArray[np.float64], ...] | None:
     """Coordinates around a place in the brain, turned in the plane, pixels: u, v (1, x, y) and
-    z (s, 1, 1); None where the middle slice shows no brain.
+    z (s, 1, 1); None where the middle slices show no brain.
     """
-    places = np.argwhere(brain[len(brain) // 2])
+    first, last, _ = (middle or slice(len(brain) // 2, len(brain) // 2 + 1)).indices(len(brain))
+    places = np.argwhere(brain[first:last])
     if len(places) == 0:
         return None
     centre = places[rng.integers(len(places))]
     x, y = np.ogrid[: brain.shape[1], : brain.shape[2]]
     angle = rng.uniform(0, 2 * np.pi)
-    dx, dy = x - centre[0], y - centre[1]
+    dx, dy = x - centre[1], y - centre[2]
     # Where its own middle lies across slices is free: neighbours may show more of it, or less.
-    z = (np.arange(len(brain)) - len(brain) // 2) * depth_px + rng.normal(0, 0.4 * radius_px)
+    z = (np.arange(len(brain)) - first - centre[0]) * depth_px + rng.normal(0, 0.4 * radius_px)
     u = np.cos(angle) * dx + np.sin(angle) * dy
     v = -np.sin(angle) * dx + np.cos(angle) * dy
     return u[None], v[None], np.asarray(z[:, None, None], np.float64)
@@ -260,6 +270,7 @@ def corrupt(
     depth_px: float,
     rng: np.random.Generator,
     shapes: Sequence[Window] = (),
+    middle: slice | None = None,
 ) -> tuple[Window, Window | None]:
     """The window with one synthetic lesion, and how much of it each voxel got, (s, x, y), 0..1.
 
@@ -273,13 +284,14 @@ def corrupt(
         depth_px: distance between the window's slices, pixels.
         rng: draws everything else.
         shapes: real ones, drawn as often as balls; see `real_shape`.
+        middle: see `ball`.
     """
     radius_px = float(np.exp(rng.uniform(*np.log(kind.radius_px))))
     if shapes and rng.random() < 0.5:
         shape = shapes[int(rng.integers(len(shapes)))]
-        soft = real_shape(shape, brain, depth_px, radius_px, rng)
+        soft = real_shape(shape, brain, depth_px, radius_px, rng, middle=middle)
     else:
-        soft = ball(brain, depth_px, radius_px, rng)
+        soft = ball(brain, depth_px, radius_px, rng, middle=middle)
     if soft is None:
         return window, None
     changed = kind.change(Materials(window, soft, donor, rng.uniform(*kind.strength)), rng)

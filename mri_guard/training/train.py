@@ -37,9 +37,8 @@ from mri_guard.anomaly import (
     evidence,
     rates,
 )
-from mri_guard.anomaly.frame import windows
 from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, paid_rates
-from mri_guard.anomaly.scorer import BATCH_SLICES
+from mri_guard.anomaly.scorer import restore
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.preprocess import Preprocess
@@ -56,6 +55,7 @@ from mri_guard.training.batches import (
 )
 from mri_guard.training.curves import Curves
 from mri_guard.training.data import Subject, load_subjects, subject_of
+from mri_guard.training.distributed import ALONE, Team, join
 from mri_guard.training.guards import (
     Fitness,
     atlas_ap,
@@ -78,6 +78,9 @@ from mri_guard.training.synthetic_lesions import (
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "training.safetensors"
+
+MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
+"""By dimensions. A fifth faster in two."""
 
 TRAINED_KINDS = kinds(TRAINED)
 HELD_OUT_KINDS = kinds(HELD_OUT)
@@ -184,6 +187,12 @@ def large() -> TrainConfig:
     )
 
 
+def volume() -> TrainConfig:
+    """For one large GPU, in three dimensions: five slices at once, and all of them restored."""
+    model = ModelConfig(dimensions=3, neighbours=2, channels=(32, 64, 128, 192))
+    return large().model_copy(update={"vae": VaeConfig(model=model), "batch": 16})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedModel:
     """What a bundle needs of a run.
@@ -224,7 +233,7 @@ def train(
     checkpoint, and gives the healthy statistics; of both only windows at least two slices away from
     a lesion. `calibration` is left to the thresholds, which want scans that nothing was fitted on,
     and `test` to the evaluation. Ctrl-C leaves a checkpoint in `out`, from which the same call goes
-    on to the same result.
+    on to the same result. Started by torchrun, its processes train together (see `distributed`).
 
     Args:
         manifests: CSV files, each drawn from as often as the others.
@@ -242,12 +251,18 @@ def train(
         SettingsError: a manifest or the checkpoint does not fit.
         UnfitModelError: posterior collapse, or a model that restores lesions too.
         KeyboardInterrupt: after the checkpoint was written.
+        SystemExit: after the last step, in every process but the first.
     """
     out.mkdir(parents=True, exist_ok=True)
-    learn, hold_out = (
-        load_groups(manifests, split, preprocess, config.vae, cache=out / "cache", console=console)
-        for split in ("train", "validation")
-    )
+    team, device = join(device)
+    console = console if team.leads else None
+    with team.lead_first():  # two would write the same file of the cache
+        learn, hold_out = (
+            load_groups(
+                manifests, split, preprocess, config.vae, cache=out / "cache", console=console
+            )
+            for split in ("train", "validation")
+        )
     if synthetic:
         learn.append([subject_of(head, None, config.vae) for head in synthetic])
     model = fit(
@@ -260,6 +275,7 @@ def train(
         tensorboard=tensorboard,
         device=device,
         console=console,
+        team=team,
     )
     return replace(model, report=model.report | {"synthetic_heads": len(synthetic)})
 
@@ -276,28 +292,26 @@ def fit(
     device: torch.device | str = "cpu",
     console: Console | None = None,
     guarded: bool = True,
+    team: Team = ALONE,
 ) -> TrainedModel:
     """A model fit to ship, from subjects in memory; arguments and errors as `train`.
 
     Not `guarded`, a model that must not be shipped is not refused: an ablation measures it too.
     """
+    if config.mine and team.size > 1:
+        raise SettingsError("mine wants one process: what is hard is learnt from the whole batch")
     start = time.monotonic()
     with deterministic():
         # 1. Model and optimiser, from the seed or from where an earlier run was interrupted.
         torch.manual_seed(int(generator(seed, "weights").integers(2**62)))
         model = Vae(config.vae.model).to(device)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster
-        network = cast(nn.Module, torch.compile(model)) if config.compile else model
+        model.to(memory_format=MEMORY_FORMAT[config.vae.model.dimensions])  # type: ignore[call-overload]
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        run = run_digest(config, seed, shapes, learn, hold_out)
-        progress = checkpoint.resume(out / CHECKPOINT, model, optimiser, run)
-        if progress is None:
-            levels = sum(count > 0 for count in config.vae.model.latents)
-            progress = checkpoint.Progress(
-                run, 0, 0, -1.0, {}, [], [config.beta] * levels, [1.0] * len(TRAINED_KINDS)
-            )
+        run = run_digest(config, seed, shapes, learn, hold_out, processes=team.size)
+        progress = checkpoint.resume(out / CHECKPOINT, model, optimiser, run) or _begun(run, config)
+        network = _network(model, config, team)  # waits until all have read the checkpoint
 
         # 2. Held-out families on held-out subjects: the only thing checkpoints are chosen by.
         held_out = _held_out(hold_out, seed, HELD_OUT_KINDS, config, device)
@@ -305,13 +319,21 @@ def fit(
         # 3. Steps, with a check now and then.
         with (
             _bar(console, "training", config.steps, progress.step) as advance,
-            Curves(tensorboard, progress.step) as curves,
+            Curves(tensorboard if team.leads else None, progress.step) as curves,
+            team.interrupts() as interrupted,
         ):
             try:
-                for batch in _batches(learn, config, seed, progress, shapes):
+                for batch in _batches(learn, config, seed, progress, shapes=shapes, team=team):
                     figures, nats, undone = train_step(
-                        network, optimiser, batch.to(device), config, seed=seed, progress=progress
+                        network,
+                        optimiser,
+                        batch.to(device),
+                        config,
+                        seed=seed,
+                        progress=progress,
+                        team=team,
                     )
+                    nats = team.mean(nats)
                     progress.prices = steered(progress.prices, nats, config)
                     if config.mine:
                         kinds_drawn = [kind for _, kind in batch.drawn]
@@ -319,14 +341,19 @@ def fit(
                     progress.step += 1
                     learning_rate = optimiser.param_groups[0]["lr"]
                     curves.step(progress.step, figures, nats, progress.prices, learning_rate)
-                    if progress.step % config.check_every == 0 or progress.step == config.steps:
+                    due = progress.step % config.check_every == 0 or progress.step == config.steps
+                    if due and team.leads:
                         _check(model, held_out, figures, progress)
                         curves.check(progress.history[-1], model, held_out[0])
                         checkpoint.save(out / CHECKPOINT, model, optimiser, progress)
                     advance(f"loss {figures['loss']:.3f}  held-out AP {progress.best_ap:.3f}")
+                    if interrupted():
+                        raise KeyboardInterrupt
             except KeyboardInterrupt:
-                checkpoint.save(out / CHECKPOINT, model, optimiser, progress)
+                if team.leads:
+                    checkpoint.save(out / CHECKPOINT, model, optimiser, progress)
                 raise
+        team.leave()
 
         # 4. The best checkpoint, refused where it has collapsed or copies what it should remove.
         model.load_state_dict(progress.best)
@@ -355,14 +382,33 @@ def fit(
     return TrainedModel(config.vae, state, fusion.tensors(), report)
 
 
+def _begun(run: str, config: TrainConfig) -> checkpoint.Progress:
+    """Of a run without a step."""
+    levels = sum(count > 0 for count in config.vae.model.latents)
+    return checkpoint.Progress(
+        run, 0, 0, -1.0, {}, [], [config.beta] * levels, [1.0] * len(TRAINED_KINDS)
+    )
+
+
+def _network(model: Vae, config: TrainConfig, team: Team) -> nn.Module:
+    """The model as it is trained: by the whole team, and compiled if the configuration says so."""
+    network = team.parallel(model)
+    return cast(nn.Module, torch.compile(network)) if config.compile else network
+
+
 def _batches(
     learn: Groups,
     config: TrainConfig,
     seed: int,
     progress: checkpoint.Progress,
+    *,
     shapes: Sequence[Window],
+    team: Team,
 ) -> Iterator[Batch]:
-    """The batches of all steps that are left, each as hard as progress says when it is drawn."""
+    """This process's batches of all steps that are left, each as hard as progress says when it is
+    drawn.
+    """
+    size = team.share(config.batch)
 
     def draw(step: int) -> Batch:
         corruption = Corruption(
@@ -375,8 +421,8 @@ def _batches(
         return training_batch(
             learn,
             seed,
-            step,
-            size=config.batch,
+            team.number(step),
+            size=size,
             crop_px=config.crop_px,
             corruption=corruption,
             appearance=config.appearance,
@@ -428,6 +474,7 @@ def train_step(
     *,
     seed: int,
     progress: checkpoint.Progress,
+    team: Team = ALONE,
 ) -> tuple[dict[str, float], list[float], list[float]]:
     """One step.
 
@@ -440,7 +487,7 @@ def train_step(
         group["lr"] = config.learning_rate * _schedule(step, config)
     device = batch.window.device
     noise = torch.Generator(device)
-    noise.manual_seed(int(generator(seed, "latents", step).integers(2**62)))
+    noise.manual_seed(int(generator(seed, "latents", team.number(step)).integers(2**62)))
 
     model.train()
     window = batch.window.contiguous(memory_format=torch.channels_last)
@@ -520,12 +567,8 @@ def _evidence(model: Vae, config: VaeConfig, subject: Subject) -> tuple[Evidence
     seen, inside, positions = (
         torch.from_numpy(part) for part in (subject.image, subject.brain, subject.positions)
     )
-    stack = windows(seen, config.model.neighbours, subject.step)
     with torch.inference_mode():
-        parts = zip(
-            torch.split(stack, BATCH_SLICES), torch.split(positions, BATCH_SLICES), strict=True
-        )
-        restored = torch.cat([model(part, place)[0][:, 0] for part, place in parts])
+        restored = restore(model, config.model, seen, positions, subject.step)
         found = evidence(seen, inside, restored * inside, positions, subject.gap_mm)
     counts = torch.zeros_like(inside)
     counts[torch.from_numpy(subject.centres)] = True
@@ -560,9 +603,11 @@ def load_groups(
     return groups
 
 
-def run_digest(config: TrainConfig, seed: int, shapes: Sequence[Window], *parts: Groups) -> str:
+def run_digest(
+    config: TrainConfig, seed: int, shapes: Sequence[Window], *parts: Groups, processes: int = 1
+) -> str:
     """SHA-256 of all that decides a run, hex: an interrupted run goes on with the same only."""
-    sha = hashlib.sha256(f"{config.model_dump_json()} {seed}".encode())
+    sha = hashlib.sha256(f"{config.model_dump_json()} {seed} {processes}".encode())
     for subject in (subject for groups in parts for group in groups for subject in group):
         sha.update(subject.image.tobytes() + subject.centres.tobytes())
     for shape in shapes:

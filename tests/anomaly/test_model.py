@@ -8,6 +8,9 @@ from mri_guard.anomaly import ModelConfig, Vae, rates
 from mri_guard.anomaly.losses import dissimilarity, gradient_l1, masked_l1, paid_rates
 
 TINY = ModelConfig(channels=(8, 16), latents=(2, 4), groups=4)
+VOLUME = TINY.model_copy(update={"dimensions": 3})
+
+both = pytest.mark.parametrize("config", [TINY, VOLUME], ids=["2-D", "3-D"])
 
 
 def tiny(config: ModelConfig = TINY) -> Vae:
@@ -15,16 +18,23 @@ def tiny(config: ModelConfig = TINY) -> Vae:
     return Vae(config).eval()
 
 
-def inputs(batch: int = 2, side: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+def inputs(
+    config: ModelConfig = TINY, batch: int = 2, side: int = 16
+) -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
+    slices = 2 * config.neighbours + 1
+    deep = (slices,) if config.dimensions == 3 else ()
     return (
-        torch.randn(batch, 3, side, side, generator=draw),
-        torch.randn(batch, 3, side, side, generator=draw),
+        torch.randn(batch, slices, side, side, generator=draw),
+        torch.randn(batch, 3, *deep, side, side, generator=draw),
     )
 
 
-def test_takes_the_latents_mean_when_it_scores_and_draws_them_when_it_learns() -> None:
-    model, (window, position) = tiny(), inputs()
+@both
+def test_takes_the_latents_mean_when_it_scores_and_draws_them_when_it_learns(
+    config: ModelConfig,
+) -> None:
+    model, (window, position) = tiny(config), inputs(config)
     with torch.no_grad():
         assert torch.equal(model(window, position)[0], model(window, position)[0])
         model.train()
@@ -43,25 +53,62 @@ def test_draws_when_it_scores_what_it_draws_when_it_learns_if_given_a_generator(
     assert torch.equal(scoring, learning)
 
 
-def test_treats_the_images_of_a_batch_apart() -> None:
-    model, (window, position) = tiny(), inputs()
+@both
+def test_treats_the_images_of_a_batch_apart(config: ModelConfig) -> None:
+    model, (window, position) = tiny(config), inputs(config)
     with torch.no_grad():
         together = model(window, position)[0]
         alone = torch.cat([model(window[i : i + 1], position[i : i + 1])[0] for i in range(2)])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_lets_nothing_of_the_image_past_its_latents() -> None:
-    """With every posterior mean at zero, all images are restored alike."""
-    model, (window, position) = tiny(), inputs()
+@both
+def test_lets_nothing_of_the_image_past_its_latents(config: ModelConfig) -> None:
+    """With every posterior at its prior, all images are restored alike, by its mean or a draw."""
+    model, (window, position) = tiny(config), inputs(config)
     with torch.no_grad():
         for layer in model.posterior:
             for parameter in layer.parameters():
                 parameter.zero_()
         restored, posteriors = model(window, position)
         other, _ = model(window + 1.0, position)
+        drawn, also = (
+            model(image, position, torch.Generator().manual_seed(1))[0]
+            for image in (window, window + 1.0)
+        )
     assert torch.equal(restored, other)
+    assert torch.equal(drawn, also)
+    assert not torch.equal(drawn, restored)
     assert all(float(level.abs().max()) == 0 for level in rates(posteriors))
+
+
+def test_restores_every_slice_in_three_dimensions_from_all_of_them() -> None:
+    model, (window, position) = tiny(VOLUME), inputs(VOLUME)
+    other = window.clone()
+    other[:, 0] += 1.0
+    with torch.no_grad():
+        changed = (model(other, position)[0] - model(window, position)[0]).abs()
+    assert changed.shape == window.shape
+    assert (changed.amax((0, 2, 3)) > 1e-3).all()
+
+
+def test_has_latents_of_every_slice_in_three_dimensions() -> None:
+    _, posteriors = tiny(VOLUME)(*inputs(VOLUME))
+    assert [tuple(mean.shape) for mean, _ in posteriors] == [(2, 2, 3, 16, 16), (2, 4, 3, 8, 8)]
+
+
+def test_names_its_parts_alike_in_two_and_three_dimensions() -> None:
+    assert tiny(TINY).state_dict().keys() == tiny(VOLUME).state_dict().keys()
+
+
+@both
+def test_restores_a_window_of_one_slice(config: ModelConfig) -> None:
+    alone = config.model_copy(update={"neighbours": 0})
+    model, (window, position) = tiny(alone), inputs(alone)
+    with torch.no_grad():
+        restored = model(window, position)[0]
+    assert restored.shape == (2, 1, 16, 16)
+    assert torch.isfinite(restored).all()
 
 
 @given(mean=st.floats(-3, 3), log_variance=st.floats(-6, 3))
@@ -76,7 +123,7 @@ def test_gives_the_rate_of_a_gaussian(mean: float, log_variance: float) -> None:
 
 def test_transmits_more_when_a_nat_is_cheaper() -> None:
     def nats_after(beta: float) -> float:
-        model, (window, position) = tiny(), inputs(8)
+        model, (window, position) = tiny(), inputs(batch=8)
         brain = torch.ones(8, 1, 16, 16)
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
         model.train()
@@ -108,6 +155,15 @@ def test_pays_nothing_for_free_nats_and_everything_above() -> None:
     pixels = torch.tensor(10.0)
     coarse = torch.full((1, 1, 2, 2), 0.3)
     fine = torch.full((1, 1, 4, 4), 0.1)
+    assert paid_rates([fine, coarse], pixels, 0.0).tolist() == pytest.approx([0.16, 0.12])
+    assert paid_rates([fine, coarse], pixels, 0.5).tolist() == pytest.approx([0.16, 0.2])
+
+
+def test_pays_for_each_slice_of_a_window() -> None:
+    """Three slices of the test above, and three times the brain."""
+    pixels = torch.tensor(30.0)
+    coarse = torch.full((1, 1, 3, 2, 2), 0.3)
+    fine = torch.full((1, 1, 3, 4, 4), 0.1)
     assert paid_rates([fine, coarse], pixels, 0.0).tolist() == pytest.approx([0.16, 0.12])
     assert paid_rates([fine, coarse], pixels, 0.5).tolist() == pytest.approx([0.16, 0.2])
 

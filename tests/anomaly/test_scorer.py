@@ -1,29 +1,31 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from mri_guard.anomaly import Vae, VaeScorer, slice_gap_mm, tensors
-from mri_guard.anomaly.scorer import slice_scores, top_mean
+from mri_guard.anomaly import Vae, VaeConfig, VaeScorer, slice_gap_mm, tensors
+from mri_guard.anomaly import scorer as module
+from mri_guard.anomaly.scorer import restore, slice_scores, top_mean
 from mri_guard.determinism import generator
 from mri_guard.errors import BundleError, SeriesError
 from mri_guard.records import Preprocessed
-from tests.toys import TINY, plain_fusion, toy_brain
+from tests.toys import TINY, TINY_VOLUME, plain_fusion, toy_brain
 
 
-def state() -> dict[str, torch.Tensor]:
+def state(config: VaeConfig = TINY) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    return dict(Vae(TINY.model).state_dict())
+    return dict(Vae(config.model).state_dict())
 
 
 def healthy() -> dict[str, torch.Tensor]:
     return plain_fusion(spread=0.1).tensors()
 
 
-@pytest.fixture(scope="module")
-def scorer() -> VaeScorer:
-    return VaeScorer.from_tensors(TINY, state(), healthy())
+@pytest.fixture(scope="module", params=[TINY, TINY_VOLUME], ids=["2-D", "3-D"])
+def scorer(request: pytest.FixtureRequest) -> VaeScorer:
+    return VaeScorer.from_tensors(request.param, state(request.param), healthy())
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,7 @@ def test_has_a_gradient_that_predicts_what_a_step_does(
     scorer: VaeScorer, toy: Preprocessed
 ) -> None:
     image, brain = tensors(toy, "cpu")
-    model = VaeScorer.from_tensors(TINY, state(), healthy())
-    model.model.double()
+    model = replace(scorer, model=copy.deepcopy(scorer.model).double())
     exact = image.double().requires_grad_()
     gap = slice_gap_mm(toy)
     (gradient,) = torch.autograd.grad(model.score_tensor(exact, brain, gap), exact)
@@ -86,6 +87,35 @@ def test_has_a_gradient_that_predicts_what_a_step_does(
     with torch.no_grad():
         rise = model.score_tensor(exact + step, brain, gap) - model.score_tensor(exact, brain, gap)
     assert rise.item() == pytest.approx(1e-4 * gradient.norm().item(), rel=0.05)
+
+
+def test_gives_the_same_map_however_many_slices_are_restored_at_once(
+    scorer: VaeScorer, toy: Preprocessed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = scorer(toy)
+    for at_once in (1, 4, 1000):
+        monkeypatch.setattr(module, "BATCH_SLICES", at_once)
+        assert np.allclose(scorer(toy).map, wanted.map, atol=1e-4)
+
+
+def test_restores_a_slice_from_its_own_window_alone(scorer: VaeScorer) -> None:
+    shape, step, changed = scorer.config.model, 2, 6
+    draw = torch.Generator().manual_seed(0)
+    seen, positions = torch.rand(12, 16, 16, generator=draw), torch.zeros(12, 3, 16, 16)
+    other = seen.clone()
+    other[changed] += 1.0
+    with torch.inference_mode():
+        before, after = (
+            restore(scorer.model, shape, one, positions, step) for one in (seen, other)
+        )
+    differs = [z for z in range(12) if not torch.allclose(before[z], after[z], atol=1e-5)]
+    assert differs == [changed - step, changed, changed + step]
+
+
+def test_scores_a_brain_of_one_slice(scorer: VaeScorer) -> None:
+    found = scorer(toy_brain(generator(0, "one slice"), slices=1))
+    assert np.isfinite(found.score)
+    assert found.map.any()
 
 
 def test_means_the_highest_share() -> None:

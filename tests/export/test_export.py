@@ -7,6 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,21 +59,21 @@ def scans() -> dict[str, Preprocessed]:
 SCANS = scans()
 
 
-@pytest.fixture(scope="module")
-def kit() -> Iterator[Kit]:
+@contextmanager
+def kit_of(vae_config: VaeConfig) -> Iterator[Kit]:
     """Of a model that has learnt nothing; its threshold lies between healthy and lesioned."""
     statistics = plain_fusion(spread=0.2).tensors()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        state = Vae(CONFIG.model).state_dict()
-    scorer = VaeScorer.from_tensors(CONFIG, state, statistics)
+        state = Vae(vae_config.model).state_dict()
+    scorer = VaeScorer.from_tensors(vae_config, state, statistics)
     between = (scorer(SCANS["healthy"]).score + scorer(SCANS["lesioned"]).score) / 2
     parts = {"vae": state, "healthy": statistics, "brain": network().state_dict()}
     config = BundleConfig(
         name="test",
         version="1",
         contrasts=(Contrast.FLAIR,),
-        vae=CONFIG,
+        vae=vae_config,
         policy=PolicyConfig(),
         seed=0,
     )
@@ -84,6 +85,12 @@ def kit() -> Iterator[Kit]:
     }
     with bundle.assemble(config, tensors, calibration, "ab" * 32) as assembled:
         yield assembled
+
+
+@pytest.fixture(scope="module")
+def kit() -> Iterator[Kit]:
+    with kit_of(CONFIG) as made:
+        yield made
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,21 @@ def test_measures_parity_well_inside_its_tolerance(
     assert found.scans == len(SCANS)
     assert found.score < TOLERANCE / 5
     assert found.map < TOLERANCE / 5
+
+
+def test_gives_them_in_three_dimensions_too(tmp_path: Path) -> None:
+    deep = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"dimensions": 3})})
+    with kit_of(deep) as kit:
+        record = write(kit, tmp_path, BOTH, [SCANS["healthy"]])
+        assert [port.shape for port in (*record.inputs, *record.outputs)] == [
+            ("slices", 3, "x", "y"),
+            ("slices", 3, 3, "x", "y"),
+            ("slices", 3, "x", "y"),
+        ]
+        for format in BOTH:
+            exported = vae(load(tmp_path, format, kit))
+            found = parity(vae(kit), exported, SCANS.values(), kit.calibrate)
+            assert found.score < TOLERANCE / 5
 
 
 def test_writes_down_what_goes_in_and_out_and_what_it_wrote(exported: Exported) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mri_guard.anomaly import VaeConfig
 from mri_guard.determinism import generator
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
@@ -25,7 +26,7 @@ from mri_guard.training.data import (
 )
 from mri_guard.training.mining import odds
 from mri_guard.training.synthetic_lesions import HELD_OUT, TRAINED, kinds
-from tests.toys import TINY, toy_brain
+from tests.toys import TINY, TINY_VOLUME, toy_brain
 
 TOUCHED = 12
 
@@ -80,6 +81,15 @@ def test_shows_the_model_what_the_scorer_will_show_it() -> None:
     assert position.shape == (3, *window.shape[1:])
     assert not window[~brain].any()
     assert subject.depth_px == pytest.approx(2.5)
+
+
+def test_shows_a_model_in_three_dimensions_the_place_of_every_slice() -> None:
+    subject = subject_of(toy_brain(generator(0, "subject"), slices=8), None, TINY_VOLUME)
+    window, _, place = subject.window(3)
+    assert np.array_equal(window, subject.image[2:5])
+    assert np.array_equal(place.swapaxes(0, 1), subject.positions[2:5])
+    _, _, first = subject.window(0)
+    assert np.array_equal(first[:, 0], first[:, 1])
 
 
 def test_reads_a_scan_once_and_its_cache_after_that(tmp_path: Path) -> None:
@@ -165,10 +175,11 @@ def test_draws_a_batch_from_seed_and_step_alone() -> None:
     assert not torch.equal(draw(0, 5), draw(1, 5))
 
 
-def test_corrupts_the_input_and_never_the_target() -> None:
-    groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, TINY) for i in range(2)]]
+@pytest.mark.parametrize("config", [TINY, TINY_VOLUME], ids=["2-D", "3-D"])
+def test_corrupts_the_input_and_never_the_target(config: VaeConfig) -> None:
+    groups = [[subject_of(toy_brain(generator(0, "batch", i)), None, config) for i in range(2)]]
     for batch in held_out_batches(groups, 0, kinds(HELD_OUT), size=8, count=2, crop_px=32):
-        change = (batch.window[:, 1:2] - batch.target).abs()
+        change = (batch.seen - batch.target).abs()
         assert change[batch.lesion >= 0.5].mean() > 10 * change[batch.lesion < 0.01].mean()
         assert not change[batch.brain == 0].any()
 
@@ -186,6 +197,37 @@ def test_parts_a_batch_by_the_kinds_of_its_lesions() -> None:
             alike = [index for index, other in batch.drawn if other == kind]
             assert any(torch.equal(part.window[own], batch.window[index]) for index in alike)
     assert len(batch.of_kinds(()).window) == 0
+
+
+def test_shows_of_a_window_what_is_to_be_restored_and_where_it_lies() -> None:
+    toys = [toy_brain(generator(0, "batch", i)) for i in range(2)]
+    flat, deep = (
+        held_out_batches(
+            [[subject_of(toy, None, config) for toy in toys]],
+            0,
+            kinds(HELD_OUT),
+            size=8,
+            count=1,
+            crop_px=32,
+        )[0]
+        for config in (TINY, TINY_VOLUME)
+    )
+    assert torch.equal(flat.seen, flat.window[:, 1:2])
+    assert torch.equal(flat.place, flat.position)
+    assert torch.equal(deep.seen, deep.window)
+    by_slice = deep.place.reshape(8, 3, 3, 32, 32)
+    assert torch.equal(by_slice[:, 2], deep.position[:, :, 2])
+    # The first window of both: the same place, mirrored or not.
+    assert torch.equal(by_slice[0, 1], flat.place[0])
+
+
+def test_puts_lesions_into_every_slice_that_is_to_be_restored() -> None:
+    groups = [
+        [subject_of(toy_brain(generator(0, "batch", i)), None, TINY_VOLUME) for i in range(4)]
+    ]
+    batches = held_out_batches(groups, 0, kinds(HELD_OUT), size=50, count=2, crop_px=48)
+    shares = torch.cat([batch.lesion for batch in batches]).sum((0, 2, 3))
+    assert shares.min() > 0.6 * shares.max()
 
 
 def test_draws_small_groups_as_often_as_large_ones() -> None:

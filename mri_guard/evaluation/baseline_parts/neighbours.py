@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mri_guard.anomaly import Vae
-from mri_guard.anomaly.frame import windows
+from mri_guard.anomaly.scorer import parts
 from mri_guard.determinism import generator
 from mri_guard.training.data import Subject
 
@@ -80,19 +80,29 @@ def local_features(encoder: Vae, subject: Subject) -> Tensor:
 
     x' and y' are of the second level, half of the image's; of the first where there is but one.
     """
-    stack = windows(torch.from_numpy(subject.image), subject.neighbours, subject.step)
-    position = torch.from_numpy(subject.positions)
-    levels = []
+    image, positions = torch.from_numpy(subject.image), torch.from_numpy(subject.positions)
     with torch.inference_mode():
-        features = encoder.stem(torch.cat([stack, position], 1))
-        for level, block in enumerate(encoder.encode):
-            features = block(features)
-            levels.append(functional.avg_pool2d(features, 3, 1, 1))
-            if level < len(encoder.down):
-                features = encoder.down[level](features)
-        taken = levels[1:3] or levels
-        size = taken[0].shape[2:]
-        return torch.cat([functional.interpolate(one, size, mode="bilinear") for one in taken], 1)
+        return torch.cat(
+            [
+                _features(encoder, window, place)
+                for window, place in parts(encoder.config, image, positions, subject.step)
+            ]
+        )
+
+
+def _features(encoder: Vae, window: Tensor, place: Tensor) -> Tensor:
+    """Of the middle slice of each window, as `local_features`."""
+    levels = []
+    features = encoder.stem(encoder.seen(window, place))
+    for level, block in enumerate(encoder.encode):
+        features = block(features)
+        middle = features[:, :, features.shape[2] // 2] if features.dim() == 5 else features
+        levels.append(functional.avg_pool2d(middle, 3, 1, 1))
+        if level < len(encoder.down):
+            features = encoder.down[level](features)
+    taken = levels[1:3] or levels
+    size = taken[0].shape[2:]
+    return torch.cat([functional.interpolate(one, size, mode="bilinear") for one in taken], 1)
 
 
 def nearest_distances(points: Tensor, bank: Tensor, neighbours: int) -> Tensor:

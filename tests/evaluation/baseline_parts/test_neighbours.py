@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from mri_guard.anomaly import Vae
+from mri_guard.anomaly import Vae, VaeConfig
 from mri_guard.determinism import generator
 from mri_guard.evaluation.baseline_parts import neighbours
 from mri_guard.evaluation.baseline_parts.neighbours import (
@@ -14,8 +14,9 @@ from mri_guard.evaluation.baseline_parts.neighbours import (
     nearest_distances,
 )
 from mri_guard.evaluation.baseline_parts.networks import seeded
+from mri_guard.training.data import subject_of
 from tests.evaluation.toy_material import material, toys
-from tests.toys import TINY
+from tests.toys import TINY, TINY_VOLUME, toy_brain
 
 
 @pytest.mark.parametrize("count", [1, 5, 50])
@@ -31,17 +32,20 @@ def test_averages_the_distances_that_scikit_learn_finds(
     assert found.numpy() == pytest.approx(expected, abs=1e-4)
 
 
-def test_takes_the_encoders_own_features(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", [TINY, TINY_VOLUME], ids=["2-D", "3-D"])
+def test_takes_the_encoders_own_features(config: VaeConfig) -> None:
     """Those that the network's coarsest latent is made of, averaged over 3 x 3 places."""
-    subject = material(toys(2), tmp_path).learn[0]
-    model = seeded(lambda: Vae(TINY.model), 0, "test").eval()
+    subject = subject_of(toy_brain(generator(0, "features")), None, config)
+    model = seeded(lambda: Vae(config.model), 0, "test").eval()
     caught: list[torch.Tensor] = []
     hook = model.encode[1].register_forward_hook(lambda _m, _i, out: caught.append(out))
-    stack = torch.from_numpy(np.stack([subject.window(z)[0] for z in range(len(subject.image))]))
+    windows = [subject.window(z) for z in range(len(subject.image))]
+    stack, places = (torch.from_numpy(np.stack([one[i] for one in windows])) for i in (0, 2))
     with torch.inference_mode():
-        model(stack, torch.from_numpy(subject.positions))
+        model(stack, places)
     hook.remove()
-    expected = torch.nn.functional.avg_pool2d(caught[0], 3, 1, 1)
+    middle = caught[0] if config is TINY else caught[0][:, :, 1]
+    expected = torch.nn.functional.avg_pool2d(middle, 3, 1, 1)
     assert local_features(model, subject).numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
