@@ -440,7 +440,7 @@ def brain_mask_on_people(
 @evaluate.command()
 @exits
 def detection(
-    manifest: Annotated[Path, typer.Option(help="CSV with lesion masks and a train split.")],
+    manifest: Annotated[Path, typer.Option(help="CSV with lesion masks.")],
     out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
     split: SplitOption = None,
@@ -455,6 +455,10 @@ def detection(
     baselines: Annotated[
         Path | None,
         typer.Option(help="Folder that trained baselines are kept in; default: trained anew."),
+    ] = None,
+    learn_from: Annotated[
+        Path | None,
+        typer.Option(help="CSV whose train split the baselines learn from; default: MANIFEST."),
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -475,6 +479,7 @@ def detection(
             gallery=gallery,
             only=only or (),
             baselines=baselines,
+            learn_from=learn_from,
             console=errors,
         )
     _write_evidence(evidence, out, detection_table(evidence), as_json=as_json)

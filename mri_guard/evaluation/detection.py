@@ -136,12 +136,13 @@ def evaluate_detection(
     only: Collection[str] = (),
     baselines: Path | None = None,
     steps: int = STEPS,
+    learn_from: Path | None = None,
     console: Console | None = None,
 ) -> Evidence:
     """Evidence for the bundle's model and its baselines, with paired differences.
 
     Intervals are 95 % percentile bootstrap over patients, the same draws for all rows. Baselines
-    learn from the manifest's train split alone.
+    learn from a train split alone.
 
     Args:
         manifest: with lesion masks.
@@ -155,6 +156,7 @@ def evaluate_detection(
         only: names of the baselines that are wanted beside `position`; all where empty.
         baselines: folder that trained baselines are kept in; without it they are trained anew.
         steps: of training each.
+        learn_from: manifest whose train split the baselines learn from; None: the one assessed.
         console: where progress is shown; None shows none.
 
     Raises:
@@ -165,7 +167,8 @@ def evaluate_detection(
     assessed = [row for row in rows if row.split in splits]
     subjects = sorted({row.subject for row in assessed})
     cases, refused = _cases(assessed, subjects, kit, work=work, console=console, what="reading")
-    train = [row for row in rows if row.split == "train"]
+    taught = rows if learn_from is None else read_manifest(learn_from)
+    train = [row for row in taught if row.split == "train"]
     learnt, _ = _cases(train, subjects, kit, work=work, console=console, what="baselines")
     if not any(case.lesion.any() for case in cases):
         raise SettingsError(f"{len(cases)} scans examined; wanted scans with lesions")
@@ -198,7 +201,11 @@ def evaluate_detection(
         seed=seed,
         machine=machine(),
         metrics=metrics,
-        tables={"patients": _patients(results[0], cases, known), "refused": refused},
+        tables={
+            "patients": _patients(results[0], cases, known),
+            "refused": refused,
+            "baselines_learnt_from": [{"manifest_digest": digest(learn_from or manifest)}],
+        },
     )
     if gallery is not None:
         write_gallery(shown, evidence, gallery)

@@ -150,6 +150,28 @@ def test_sets_simple_statistics_beside_it_with_paired_differences(evidence: Evid
     assert "equalised_pixel_ap" not in figures
 
 
+def test_lets_baselines_learn_from_another_manifest(
+    evidence: Evidence, folder: Path, tmp_path: Path
+) -> None:
+    elsewhere = manifest(tmp_path, ["", ""], subject="q")
+    learnt = folder / "manifest.csv"
+    with Decoder() as decoder:
+        found = evaluate_detection(
+            elsewhere,
+            [""],
+            kit(decoder),
+            command="as tested",
+            work=tmp_path,
+            draws=20,
+            only=["atlas"],
+            learn_from=learnt,
+        )
+    assert found.metrics["atlas_pixel_ap"].n == 2
+    told = found.tables["baselines_learnt_from"]
+    assert told == [{"manifest_digest": evidence.manifest_digest}]
+    assert found.manifest_digest != evidence.manifest_digest
+
+
 def test_finds_the_small_lesions_that_a_map_touches(evidence: Evidence) -> None:
     found = evidence.metrics["lesions_up_to_50_found"]
     assert (found.value, found.n, found.unit) == (1.0, 3, "lesions")
