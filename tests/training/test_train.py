@@ -13,15 +13,7 @@ from mri_guard.preprocess import Preprocess
 from mri_guard.training import train as module
 from mri_guard.training.batches import Groups
 from mri_guard.training.data import subject_of
-from mri_guard.training.train import (
-    CHECKPOINT,
-    TrainConfig,
-    TrainedModel,
-    fit,
-    large,
-    steered,
-    train,
-)
+from mri_guard.training.train import CHECKPOINT, TrainConfig, TrainedModel, fit, large, steered
 from tests.toys import TINY, toy_brain, with_lesion
 
 CONFIG = TrainConfig(
@@ -159,7 +151,7 @@ def test_learns_from_synthetic_heads_as_from_one_more_manifest(
     heads = [toy_brain(generator(0, "synthetic", i)) for i in range(2)]
     preprocess = Preprocess(lambda image, head, gap_mm: head)
     short = SHORT.model_copy(update={"steps": 2})
-    made = train([], tmp_path, short, seed=0, preprocess=preprocess, synthetic=heads)
+    made = module.train([], tmp_path, short, seed=0, preprocess=preprocess, synthetic=heads)
     assert made.report["learnt_from"]["scans"] == 8
     assert made.report["synthetic_heads"] == 2
     assert made.report["healthy_statistics_from"]["scans"] == 6
