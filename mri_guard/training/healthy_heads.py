@@ -34,43 +34,35 @@ from mri_guard.training.synthetic_heads import (
 
 logger = logging.getLogger(__name__)
 
+DEFORMATION = 0.5
+"""Share of what the brain mask is trained with, which has heads larger than any healthy one."""
+
 MOST_LESION_ML = 10.0
 MOST_FLUID = 0.42
 """CSF around the brain, per volume of brain."""
 
-# Means of the tissues as multiples of white matter's, (low, high).
-LOOKS: dict[Contrast, dict[str, tuple[float, float]]] = {
-    Contrast.FLAIR: {
-        "csf": (0.0, 0.3),
-        "ventricle": (0.0, 0.3),
-        "cortex": (1.08, 1.4),
-        "hippocampus": (1.1, 1.5),
-        "striatum": (1.05, 1.35),
-        "thalamus": (0.95, 1.2),
-        "pallidum": (0.8, 1.1),
-        "brain_stem": (0.9, 1.2),
-        "cerebellar_white_matter": (0.9, 1.15),
-        "cerebellar_cortex": (0.95, 1.3),
-        "vessel_in_brain": (0.6, 1.1),
-        "artery": (0.1, 0.7),
-        "vein": (0.1, 0.9),
-    },
-    Contrast.T1: {
-        "csf": (0.1, 0.3),
-        "ventricle": (0.1, 0.3),
-        "cortex": (0.55, 0.8),
-        "hippocampus": (0.55, 0.8),
-        "striatum": (0.65, 0.85),
-        "thalamus": (0.75, 0.95),
-        "pallidum": (0.85, 1.0),
-        "brain_stem": (0.85, 1.05),
-        "cerebellar_white_matter": (0.9, 1.05),
-        "cerebellar_cortex": (0.6, 0.85),
-        "vessel_in_brain": (0.4, 0.8),
-        "artery": (0.1, 1.2),
-        "vein": (0.1, 1.0),
-    },
+# (low, high) of cortex and of fluid, as multiples of white matter.
+LOOKS = {
+    Contrast.FLAIR: {"cortex": (1.08, 1.4), "fluid": (0.0, 0.3)},
+    Contrast.T1: {"cortex": (0.55, 0.8), "fluid": (0.1, 0.3)},
 }
+
+# (low, high) of the way from white matter, 0, to cortex, 1, at which a tissue lies.
+BETWEEN = {
+    "white_matter": (0.0, 0.0),
+    "lesion": (0.0, 0.0),
+    "cortex": (1.0, 1.0),
+    "hippocampus": (0.9, 1.2),
+    "striatum": (0.6, 1.0),
+    "thalamus": (0.2, 0.8),
+    "pallidum": (-0.3, 0.4),
+    "brain_stem": (-0.2, 0.4),
+    "cerebellar_white_matter": (-0.2, 0.2),
+    "cerebellar_cortex": (0.5, 1.0),
+}
+
+# (low, high) as multiples of white matter.
+VESSELS = {"vessel_in_brain": (0.6, 1.0), "artery": (0.1, 0.8), "vein": (0.1, 0.9)}
 
 
 def healthy_heads(
@@ -130,7 +122,7 @@ def synthesise_healthy(
     parts = round(thick_mm / 1.5)
     within = ((np.arange(parts) + 0.5) / parts - 0.5) * thick_mm
 
-    points = sampled_at(labels, (heights[:, None] + within).ravel(), rng)
+    points = sampled_at(labels, (heights[:, None] + within).ravel(), rng, DEFORMATION)
     means = torch.from_numpy(tissue_means(contrast, rng))
     image, brain = torch.zeros(points.shape[1:]), torch.zeros(points.shape[1:])
     for x, y in product((-PIXEL_MM / 4, PIXEL_MM / 4), repeat=2):  # what shares a pixel of 2 mm
@@ -162,10 +154,11 @@ def synthesise_healthy(
 def tissue_means(contrast: Contrast, rng: np.random.Generator) -> NDArray[np.float32]:
     """Mean of each tissue of `NAMES` in one look of a contrast, float32, white matter about 0.6.
 
-    Lesions are white matter here; what is not brain, nor in it, is dark, and masked.
+    Lesions are white matter here; what is not brain, nor in it, is 0, and masked.
     """
-    look = LOOKS[contrast]
     white = rng.uniform(0.5, 0.7)
-    means = {name: white * rng.uniform(*look[name]) for name in look}
-    means |= {"white_matter": white, "lesion": white}
+    cortex, fluid = (white * rng.uniform(*LOOKS[contrast][part]) for part in ("cortex", "fluid"))
+    means = {name: white + (cortex - white) * rng.uniform(*way) for name, way in BETWEEN.items()}
+    means |= {name: white * rng.uniform(*share) for name, share in VESSELS.items()}
+    means |= {name: fluid * rng.uniform(0.7, 1.3) for name in ("csf", "ventricle")}
     return np.array([means.get(name, 0.0) for name in NAMES], dtype=np.float32)

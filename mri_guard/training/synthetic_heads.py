@@ -225,23 +225,33 @@ def smooth_field(
     return out[0]
 
 
-def sampled_at(head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
-    """Voxels of the label map that planes at heights `z` look at, (3, n, 128, 128)."""
+def sampled_at(
+    head: HeadLabels, z: NDArray[np.float64], rng: np.random.Generator, spread: float = 1.0
+) -> Tensor:
+    """Voxels of the label map that planes at heights `z` look at, (3, n, 128, 128).
+
+    Args:
+        head: one label map.
+        z: heights, voxels of it.
+        rng: draws pose and deformation.
+        spread: of these draws; 1 goes beyond what heads differ by.
+    """
     depth, height_mm, middle = len(z), float(z[-1] - z[0]), float(z.mean())
     plane = (torch.arange(GRID) - (GRID - 1) / 2) * PIXEL_MM
     heights = torch.from_numpy(z - middle).float()
     grid = torch.stack(torch.meshgrid(heights, plane, plane, indexing="ij"))[[1, 2, 0]]
 
-    angles = np.deg2rad(rng.normal(0, 8, 3))
-    sides = rng.uniform(0.85, 1.15, 3) * rng.uniform(0.9, 1.1)
-    shear = np.eye(3) + np.triu(rng.normal(0, 0.04, (3, 3)), 1)
+    angles = np.deg2rad(rng.normal(0, 8 * spread, 3))
+    sides = rng.uniform(1 - 0.15 * spread, 1 + 0.15 * spread, 3)
+    sides *= rng.uniform(1 - 0.1 * spread, 1 + 0.1 * spread)
+    shear = np.eye(3) + np.triu(rng.normal(0, 0.04 * spread, (3, 3)), 1)
     flip = np.diag([rng.choice([-1.0, 1.0]), 1.0, 1.0])
     matrix = torch.from_numpy(flip @ _rotation(angles) @ shear @ np.diag(1 / sides)).float()
     centre = torch.tensor([*head.centre, middle]) + torch.from_numpy(rng.normal(0, 8, 3)).float()
 
     cells = max(2, round(height_mm / 25) + 1)
-    bend = smooth_field(rng, (depth, GRID, GRID), (cells, 10, 10), 3) * rng.uniform(0, 3.5)
-    warp = smooth_field(rng, (depth, GRID, GRID), (3, 4, 4), 3) * rng.uniform(0, 6)
+    bend = smooth_field(rng, (depth, GRID, GRID), (cells, 10, 10), 3) * rng.uniform(0, 3.5 * spread)
+    warp = smooth_field(rng, (depth, GRID, GRID), (3, 4, 4), 3) * rng.uniform(0, 6 * spread)
     moved = torch.einsum("ij,jdxy->idxy", matrix, grid) + bend + warp
     return moved + centre.float()[:, None, None, None]
 

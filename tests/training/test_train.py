@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from mri_guard.anomaly import Vae, VaeConfig
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError, UnfitModelError
+from mri_guard.preprocess import Preprocess
 from mri_guard.training import train as module
 from mri_guard.training.batches import Groups
 from mri_guard.training.data import subject_of
@@ -152,6 +153,20 @@ def test_moves_each_price_towards_its_levels_target_and_keeps_it_in_bounds() -> 
     assert prices == pytest.approx([20.0, 0.00002])
     fixed = config.model_copy(update={"target_nats": None})
     assert steered([0.02, 0.02], [0.8, 0.01], fixed) == [0.02, 0.02]
+
+
+@pytest.mark.usefixtures("no_guards")
+def test_learns_from_synthetic_heads_as_from_one_more_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "load_groups", lambda _, split, *__, **___: list(groups(split)))
+    heads = [toy_brain(generator(0, "synthetic", i)) for i in range(2)]
+    preprocess = Preprocess(lambda image, head, gap_mm: head)
+    short = SHORT.model_copy(update={"steps": 2})
+    made = module.train([], tmp_path, short, seed=0, preprocess=preprocess, synthetic=heads)
+    assert made.report["learnt_from"]["scans"] == 8
+    assert made.report["synthetic_heads"] == 2
+    assert made.report["healthy_statistics_from"]["scans"] == 6
 
 
 @pytest.mark.usefixtures("no_guards")
