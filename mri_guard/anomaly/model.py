@@ -74,7 +74,7 @@ class Vae(nn.Module):
         self.config = config
         widths, latents = config.channels, config.latents
         deep = config.dimensions == 3
-        conv = nn.Conv3d if deep else nn.Conv2d
+        conv: type[nn.Module] = nn.Conv3d if deep else nn.Conv2d
         halve = (1, 2, 2) if deep else (2, 2)
         images = 1 if deep else 2 * config.neighbours + 1
 

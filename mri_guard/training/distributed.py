@@ -118,7 +118,7 @@ def join(device: torch.device | str) -> tuple[Team, torch.device]:
     if size == 1:
         return ALONE, wanted
     if wanted.type == "cuda":
-        if wanted.index is not None:
+        if wanted != torch.device("cuda"):
             raise SettingsError(f"{size} processes on {wanted}; wanted cuda: a GPU for each")
         wanted = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(wanted)
