@@ -103,8 +103,8 @@ def model_card(
         threshold=calibrator.threshold,
         slices=""
         if calibrator.slice_threshold is None
-        else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise for the "
-        "share of healthy scans that have any such slice.",
+        else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
+        "the share of healthy scans that have any such slice.",
         perturbation_alpha=policy.perturbation_alpha,
         groups="\n".join(groups),
     )
