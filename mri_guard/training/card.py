@@ -39,7 +39,7 @@ model does not find:
 
 ## Calibration
 
-{guarantee}. Threshold {threshold:.4f}. {slices}
+{guarantee}. Threshold {threshold:.4f}.{slices}
 Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
 
 | healthy scores from | n | lowest | median | highest |
@@ -105,8 +105,8 @@ def model_card(
         threshold=calibrator.threshold,
         slices=""
         if calibrator.slice_threshold is None
-        else f"A slice is flagged above {calibrator.slice_threshold:.4f}: as many of the healthy "
-        "scans have one at all.",
+        else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
+        "the share of healthy scans that have any such slice.",
         perturbation_alpha=policy.perturbation_alpha,
         groups="\n".join(groups),
     )
