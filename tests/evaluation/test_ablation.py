@@ -78,7 +78,7 @@ def evaluated(folder: Path, config: TrainConfig = SHORT, **settings: Any) -> Evi
 
 @pytest.fixture(scope="module")
 def evidence(folder: Path, one_thread: None) -> Evidence:
-    manifest(folder, ["train", "train", "validation", "validation", "test", "test"])
+    manifest(folder, ["train", "validation", "test", "test"])
     return evaluated(folder)
 
 
