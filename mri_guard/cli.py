@@ -47,11 +47,11 @@ from mri_guard.records import Contrast, Journey, Outcome, Source
 from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle
+from mri_guard.training.config import TrainConfig
+from mri_guard.training.config import large as large_config
+from mri_guard.training.config import volume as volume_config
 from mri_guard.training.healthy_heads import healthy_heads
 from mri_guard.training.lesion_shapes import lesion_shapes as load_lesion_shapes
-from mri_guard.training.train import TrainConfig
-from mri_guard.training.train import large as large_config
-from mri_guard.training.train import volume as volume_config
 
 SAID_NO, CALLED_WRONGLY, BROKEN = 1, 2, 3
 

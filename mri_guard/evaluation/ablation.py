@@ -31,11 +31,12 @@ from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import digest, read_manifest
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.data import prepared_scan, preprocess_digest
 from mri_guard.training.guards import Fitness, refuse_unfit
 from mri_guard.training.kept import fit_once
 from mri_guard.training.synthetic_lesions import Window
-from mri_guard.training.train import TrainConfig, TrainedModel, healthy_evidence, load_groups
+from mri_guard.training.train import TrainedModel, healthy_evidence, load_groups
 
 FIGURES = tuple(name for name in DEFINITIONS if name not in COUNTED)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from mri_guard.anomaly import FusionConfig
 from mri_guard.anomaly.evidence import KINDS
 from mri_guard.records import Record
-from mri_guard.training.train import TrainConfig
+from mri_guard.training.config import TrainConfig
 
 R = TypeVar("R", bound=Record)
 

@@ -15,8 +15,9 @@ from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Preprocessed
 from mri_guard.training.calibrate import calibration_of
 from mri_guard.training.card import model_card
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.synthetic_lesions import Window
-from mri_guard.training.train import TrainConfig, train
+from mri_guard.training.train import train
 
 
 def train_bundle(

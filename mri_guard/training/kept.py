@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from mri_guard.anomaly import VaeConfig
 from mri_guard.errors import SettingsError
 from mri_guard.training.batches import Groups
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.synthetic_lesions import Window
-from mri_guard.training.train import TrainConfig, TrainedModel, fit, run_digest
+from mri_guard.training.train import TrainedModel, fit, run_digest
 
 MODEL = "model.safetensors"
 LOCK = "training.lock"

@@ -24,7 +24,8 @@ from mri_guard.evaluation.evidence import Evidence
 from mri_guard.preprocess import Preprocess
 from mri_guard.records import Record
 from mri_guard.training import kept
-from mri_guard.training.train import TrainConfig, healthy_evidence
+from mri_guard.training.config import TrainConfig
+from mri_guard.training.train import healthy_evidence
 from tests.evaluation.test_detection import HeadIsBrain, manifest
 from tests.toys import TINY, plain_fusion
 from tests.training.test_train import groups

@@ -10,8 +10,9 @@ from mri_guard.anomaly import Vae
 from mri_guard.errors import SettingsError
 from mri_guard.training import train as module
 from mri_guard.training.batches import Batch
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.curves import EVERY, RESTORATIONS, WHITE, Curves, restorations
-from mri_guard.training.train import TrainConfig, TrainedModel, fit
+from mri_guard.training.train import TrainedModel, fit
 from tests.toys import TINY
 from tests.training.test_train import SHORT, groups, interrupted_after, same
 

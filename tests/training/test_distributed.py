@@ -19,9 +19,10 @@ from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.training import train as module
 from mri_guard.training.batches import Batch, Groups, training_batch
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.data import subject_of
 from mri_guard.training.distributed import ALONE, Team, join
-from mri_guard.training.train import CHECKPOINT, TrainConfig, fit
+from mri_guard.training.train import CHECKPOINT, fit
 from tests.toys import TINY, toy_brain
 
 SIZE = 2

@@ -8,8 +8,9 @@ import torch
 
 from mri_guard.errors import SettingsError, UnfitModelError
 from mri_guard.training import kept
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.kept import MODEL, fit_once
-from mri_guard.training.train import TrainConfig, TrainedModel, fit
+from mri_guard.training.train import TrainedModel, fit
 from tests.training.test_train import SHORT, groups, same
 
 REFUSED = SHORT.model_copy(update={"smallest_nats": 1e3})

@@ -12,16 +12,9 @@ from mri_guard.errors import SettingsError, UnfitModelError
 from mri_guard.preprocess import Preprocess
 from mri_guard.training import train as module
 from mri_guard.training.batches import Groups
+from mri_guard.training.config import TrainConfig, large, volume
 from mri_guard.training.data import subject_of
-from mri_guard.training.train import (
-    CHECKPOINT,
-    TrainConfig,
-    TrainedModel,
-    fit,
-    large,
-    steered,
-    volume,
-)
+from mri_guard.training.train import CHECKPOINT, TrainedModel, fit, steered
 from tests.toys import TINY, TINY_VOLUME, toy_brain, with_lesion
 
 CONFIG = TrainConfig(
