@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 Picture = NDArray[np.uint8]
 Value = TypeVar("Value", bound=np.generic)
 
-MAP_UNIT = "healthy standard deviations"
+MAP_UNIT = "standard deviations of the scan"
 MAP_FULL_SCALE = 6.0
 """Anomaly map value, in `MAP_UNIT`, that is drawn in full strength."""
 MAP_FAINTEST = 2.0
