@@ -287,7 +287,8 @@ code {{ overflow-wrap: anywhere; }}
 <p>Each row: {", ".join(PANELS)} (outlined in <span style="color: {outline}">green</span>).
 Radiological convention: the patient's right is on the left of the picture, marked R; the front is
 on top. Scan and expected image share one window, the 1st to the 99th percentile of the scan's
-brain. The map is in standard deviations of the scan: red is brighter than expected, blue darker.</p>
+brain. The map is in standard deviations of the scan: red is brighter than expected, blue darker,
+at half its height.</p>
 <p>At most {ROWS} slices of a choice, each of another patient. Patients are numbered as in the
 evidence's table of patients; slices are counted from 0, from below, on the model's grid.</p>
 <dl>
