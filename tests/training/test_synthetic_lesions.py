@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
-from mri_guard.training.augmentation import Appearance
 from mri_guard.training.lesion_shapes import lesion_shapes
 from mri_guard.training.synthetic_lesions import (
     HELD_OUT,
@@ -182,18 +181,3 @@ def test_puts_coarse_noise_inside_the_brain_alone() -> None:
     noisy = coarse_noise(image, brain, generator(0, "noise"))
     assert not (noisy - image)[~brain].any()
     assert (noisy - image)[brain].std() > 0
-
-
-def test_leaves_the_look_alone_when_all_spreads_are_nought() -> None:
-    image, brain = window()
-    still = Appearance(gamma=0, gain=0, offset=0, bias=0, noise=0)
-    assert np.allclose(still(image, brain, generator(0)), image, atol=1e-6)
-
-
-def test_changes_the_look_everywhere_in_the_brain_and_nowhere_else() -> None:
-    image, brain = window()
-    other = Appearance()(image, brain, generator(0, "look"))
-    assert not other[~brain].any()
-    assert np.mean(other[brain] != image[brain]) > 0.99
-    # Brighter stays brighter: a look is no lesion.
-    assert np.corrcoef(other[brain], image[brain])[0, 1] > 0.9
