@@ -131,8 +131,12 @@ def in_own_spreads(signed: Tensor, inside: Tensor, dark: float, smallest: float)
     """
     held = signed[inside]
     spread = 1.4826 * (held - held.median()).abs().median().clamp_min(smallest / 1.4826)
-    own = signed / spread
-    return torch.where(own < 0, dark * own, own)
+    return dark_at(signed / spread, dark)
+
+
+def dark_at(signed: Tensor, share: float) -> Tensor:
+    """Values of which those below nought count at a share, like signed; differentiable."""
+    return torch.where(signed < 0, share * signed, signed)
 
 
 def check_tensors(

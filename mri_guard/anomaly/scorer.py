@@ -110,7 +110,6 @@ class VaeScorer:
         Raises:
             SeriesError: `no-brain-found`.
         """
-        # Too bright and too dark count alike.
         return scan_score(self.map_tensor(image, brain, gap_mm)[0].abs(), brain, self.config)
 
     def map_tensor(self, image: Tensor, brain: Tensor, gap_mm: float) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from mri_guard.anomaly import Evidence as Found
 from mri_guard.anomaly import Fusion, FusionConfig, HealthyStatistics, Vae, VaeConfig, VaeScorer
 from mri_guard.anomaly.evidence import KINDS
-from mri_guard.anomaly.residual import GRID
+from mri_guard.anomaly.residual import GRID, dark_at
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError, UnfitModelError
 from mri_guard.evaluation.ablations import ABLATIONS, FULL, Ablation, changed
@@ -305,7 +305,7 @@ class NotInOwnSpreads:
     def __call__(self, found: Found) -> Tensor:
         """Signed map, as of `Fusion`, in healthy spreads."""
         signed = self.fusion.in_healthy_spreads(found)
-        return torch.where(signed < 0, self.fusion.config.dark * signed, signed)
+        return dark_at(signed, self.fusion.config.dark)
 
 
 def _as_it_is(config: FusionConfig) -> Fusion:

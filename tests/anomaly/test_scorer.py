@@ -60,7 +60,7 @@ def test_looks_at_nothing_outside_the_brain(scorer: VaeScorer, toy: Preprocessed
     assert not scorer(other).map[~toy.brain].any()
 
 
-def test_counts_too_bright_and_too_dark_alike(scorer: VaeScorer, toy: Preprocessed) -> None:
+def test_gives_a_map_that_is_nowhere_below_nought(scorer: VaeScorer, toy: Preprocessed) -> None:
     assert (scorer(toy).map >= 0).all()
 
 
