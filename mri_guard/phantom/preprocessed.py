@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_guard.phantom.render import Phantom
+from mri_guard.preprocess import normalised
 from mri_guard.preprocess.grid import centre, resample
 from mri_guard.preprocess.head_mask import head_mask
-from mri_guard.preprocess.intensity import brain_range, normalise
 from mri_guard.preprocess.orientation import to_ras
 from mri_guard.records import Preprocessed
 
@@ -27,14 +27,4 @@ def preprocessed(phantom: Phantom) -> tuple[Preprocessed, NDArray[np.bool_]]:
         for truth in (phantom.brain, phantom.lesion)
     )
     image, head, affine = centre(image, found, affine)
-    low, high = brain_range(image, brain)
-    head = head | brain
-    seen = Preprocessed(
-        image=normalise(image, head, low, high),
-        brain=brain,
-        head=head,
-        affine=affine,
-        intensity_low=low,
-        intensity_high=high,
-    )
-    return seen, np.asarray(lesion)
+    return normalised(image, head, brain, affine), np.asarray(lesion)

@@ -14,7 +14,7 @@ from mri_guard.preprocess.intensity import brain_range, normalise
 from mri_guard.preprocess.orientation import spacing_mm, to_ras
 from mri_guard.records import Preprocessed, Scan
 
-__all__ = ["BrainMask", "Preprocess", "to_scan_grid"]
+__all__ = ["BrainMask", "Preprocess", "normalised", "to_scan_grid"]
 
 SMALLEST_SECTION_CM2 = 30.0
 SMALLEST_BRAIN_ML, LARGEST_BRAIN_ML = 500.0, 3500.0  # wide: spacings are sometimes nominal
@@ -46,17 +46,36 @@ class Preprocess:
         gap_mm = spacing_mm(affine)[2]
         brain = self.brain_mask(image, head, gap_mm)
         check_plausible(brain, gap_mm)
+        return normalised(image, head, brain, affine)
 
-        head = head | brain
-        low, high = brain_range(image, brain)
-        return Preprocessed(
-            image=normalise(image, head, low, high),
-            brain=brain,
-            head=head,
-            affine=affine,
-            intensity_low=low,
-            intensity_high=high,
-        )
+
+def normalised(
+    image: NDArray[np.float32],
+    head: NDArray[np.bool_],
+    brain: NDArray[np.bool_],
+    affine: NDArray[np.float64],
+) -> Preprocessed:
+    """An image of the model's grid on the model's intensity, its head with all of the brain.
+
+    Args:
+        image: float32, (128, 128, z), scanner units.
+        head: bool, like image.
+        brain: bool, like image.
+        affine: (4, 4), voxels to RAS+ mm.
+
+    Raises:
+        SeriesError: `brain-without-contrast`.
+    """
+    head = head | brain
+    low, high = brain_range(image, brain)
+    return Preprocessed(
+        image=normalise(image, head, low, high),
+        brain=brain,
+        head=head,
+        affine=affine,
+        intensity_low=low,
+        intensity_high=high,
+    )
 
 
 def check_plausible(brain: NDArray[np.bool_], gap_mm: float) -> None:

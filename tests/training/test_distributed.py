@@ -96,6 +96,7 @@ def process(rank: int, port: int, folder: Path) -> None:
         (folder / f"interrupted {rank}").write_text(str(len(prices)))
     if team.leads:
         (folder / "left").write_text(str((folder / CHECKPOINT).exists()))
+    team.mean([0.0])  # the lead has written its checkpoint: started anew, both would find it
     try:
         run()
     finally:
