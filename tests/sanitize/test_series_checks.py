@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset
+from pydicom.uid import generate_uid
 
 from mri_guard.readers import read_header
 from mri_guard.records import Contrast, Rejection
 from mri_guard.sanitize import SERIES_CHECKS
 from mri_guard.sanitize.series_checks.contrast_known import ContrastKnown
+from mri_guard.sanitize.series_checks.physics import Physics
 from mri_guard.sanitize.series_checks.series_size import SeriesSize
+from mri_guard.sanitize.series_checks.unique_instances import UniqueInstances
 from tests.dicom_files import enhanced_mr, head, mr_slices, write, write_series
 
 Change = Callable[[list[Dataset]], object]
@@ -51,7 +54,14 @@ def keep(*numbers: int) -> Change:
 
 
 def second_echo(slices: list[Dataset]) -> None:
-    slices += mr_slices(head() // 2, EchoTime=20)
+    echoes = mr_slices(head() // 2, EchoTime=20)
+    for made in echoes:
+        made.SOPInstanceUID = generate_uid()
+    slices += echoes
+
+
+def copied_uid(slices: list[Dataset]) -> None:
+    slices[4].SOPInstanceUID = slices[5].SOPInstanceUID
 
 
 def test_accepts_whole_series(tmp_path: Path) -> None:
@@ -73,7 +83,24 @@ def test_accepts_whole_series(tmp_path: Path) -> None:
                 (one(PatientName="Other^Name"), "one_patient", "several-patients"),
                 (one(PatientBirthDate="19700102"), "one_patient", "several-patients"),
                 (one(PatientSex="F"), "one_patient", "several-patients"),
+                (copied_uid, "unique_instances", "uid-collision"),
                 (one(BodyPartExamined="KNEE"), "body_part", "body-part"),
+                (every(MagneticFieldStrength=3000), "physics", "physics-not-plausible"),
+                (every(FlipAngle=1500), "physics", "physics-not-plausible"),
+                (every(SliceThickness=500), "physics", "physics-not-plausible"),
+                (
+                    every(MagneticFieldStrength=3, ImagingFrequency=63.87),
+                    "physics",
+                    "physics-not-plausible",
+                ),
+                (one(RepetitionTime=8000), "one_acquisition", "acquisition-mixed"),
+                (one(EchoTime=110), "one_acquisition", "acquisition-mixed"),
+                (one(FlipAngle=90), "one_acquisition", "acquisition-mixed"),
+                (one(InversionTime=None), "one_acquisition", "acquisition-mixed"),
+                (one(SequenceName="other"), "one_acquisition", "acquisition-mixed"),
+                (one(ContrastBolusAgent="Agent"), "one_acquisition", "acquisition-mixed"),
+                (one(EchoNumbers=2), "one_acquisition", "acquisition-mixed"),
+                (one(BitsStored=11, HighBit=10), "one_acquisition", "acquisition-mixed"),
                 (every(BodyPartExamined="CHEST"), "body_part", "body-part"),
                 (
                     every(ScanningSequence="EP"),
@@ -101,6 +128,98 @@ def test_refuses_by_name(tmp_path: Path, change: Change, check: str, reason: str
     found = first_rejection(write_series(tmp_path, change))
     assert found is not None
     assert (found[0], found[1].reason) == (check, reason)
+
+
+def test_takes_one_file_twice_for_no_collision(tmp_path: Path) -> None:
+    headers = [read_header(path) for path in write_series(tmp_path)]
+    assert UniqueInstances()([*headers, headers[0]]) is None
+    nameless = headers[0].dataset
+    assert nameless is not None
+    del nameless.SOPInstanceUID
+    assert UniqueInstances()(headers) == Rejection(
+        "uid-missing", "an instance without SOPInstanceUID"
+    )
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"RepetitionTime": 9001},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "OTHER", "SLAB 2"]},
+        {"SliceLocation": 7},
+    ],
+)
+def test_lets_scanners_trim_a_slice(tmp_path: Path, same: dict[str, object]) -> None:
+    paths = write_series(
+        tmp_path,
+        lambda slices: [
+            every(ImageType=["ORIGINAL", "PRIMARY", "OTHER"])(slices),
+            one(**same)(slices),
+        ],
+    )
+    assert first_rejection(paths) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "frequency"), [(1.5, 63.87), (3, 123.25), (2.89362, 123.21), (0.55, 23.6), (7, 297.2)]
+)
+def test_knows_the_frequency_of_the_proton(tmp_path: Path, field: float, frequency: float) -> None:
+    paths = write_series(tmp_path, MagneticFieldStrength=field, ImagingFrequency=frequency)
+    assert Physics()([read_header(path) for path in paths]) is None
+
+
+def test_refuses_an_echo_after_the_next_excitation(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, RepetitionTime=100, EchoTime=120)
+    found = Physics()([read_header(path) for path in paths])
+    assert found == Rejection("physics-not-plausible", "an echo after 120 ms, repeated every 100")
+
+
+def frames(made: Dataset) -> list[Dataset]:
+    return list(made.PerFrameFunctionalGroupsSequence)
+
+
+def twice(made: Dataset) -> None:
+    made.SharedFunctionalGroupsSequence.append(Dataset())
+
+
+def in_some(made: Dataset) -> None:
+    frames(made)[3].PlaneOrientationSequence = made.SharedFunctionalGroupsSequence[
+        0
+    ].PlaneOrientationSequence
+
+
+def second_stack(made: Dataset) -> None:
+    frames(made)[3].FrameContentSequence[0].StackID = "2"
+
+
+def thicker(made: Dataset) -> None:
+    shared = made.SharedFunctionalGroupsSequence[0]
+    measures = shared.PixelMeasuresSequence[0]
+    del shared.PixelMeasuresSequence
+    for number, frame in enumerate(frames(made)):
+        own = Dataset()
+        own.PixelSpacing = measures.PixelSpacing
+        own.SliceThickness = 6.0 if number == 3 else 5.0
+        frame.PixelMeasuresSequence = [own]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (twice, "functional-groups"),
+        (in_some, "functional-groups"),
+        (second_stack, "several-stacks"),
+        (thicker, "frames-mixed"),
+    ],
+)
+def test_refuses_frames_that_contradict_each_other(
+    tmp_path: Path, change: Callable[[Dataset], None], reason: str
+) -> None:
+    made = enhanced_mr()
+    change(made)
+    found = first_rejection(write([made], tmp_path))
+    assert found is not None
+    assert (found[0], found[1].reason) == ("functional_groups", reason)
 
 
 def test_refuses_a_stack_with_a_slice_out_of_place(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ EXPECTED: list[tuple[str, dict[str, int]]] = [
     ),
     (
         "dicom/odd/pylibjpeg-data",
-        {"sop-class": 24, "too-few-slices": 2, "contrast-not-in-bundle": 1, "frame-count": 1},
+        {"sop-class": 24, "too-few-slices": 2, "uid-collision": 1, "frame-count": 1},
     ),
     (
         "dicom/odd/pynetdicom",
