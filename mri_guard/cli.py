@@ -37,6 +37,9 @@ from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.gallery import INDEX
+from mri_guard.evaluation.hostile import write_corpus
+from mri_guard.evaluation.sanitization import evaluate_sanitization
+from mri_guard.evaluation.sanitization import table as sanitization_table
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS
@@ -45,6 +48,7 @@ from mri_guard.preprocess.brain_mask import load as load_brain_mask
 from mri_guard.readers import open_sources
 from mri_guard.records import Contrast, Journey, Outcome, Source
 from mri_guard.results import SPREAD_MAP, write_map, write_results
+from mri_guard.sanitize.gate import sanitize as sanitize_source
 from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle
 from mri_guard.training.config import TrainConfig
@@ -167,11 +171,12 @@ def sanitize(
     contrast: ContrastOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the header and voxel checks alone."""
+    """Run header checks, decoding and voxel checks alone."""
     rows: list[dict[str, Any]] = []
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         for label, source in _sources(paths, work, contrast):
-            results = _sanitize(source, kit)
+            checks = sanitize_source(source, kit.sanitizer, kit.decoder)
+            results = [check.model_dump(mode="json") for check in checks]
             rows.append({"scan": label, "checks": results})
             if not as_json:
                 for result in results:
@@ -187,22 +192,21 @@ def sanitize(
     raise typer.Exit(0 if passed else SAID_NO)
 
 
+@app.command()
+def hostile(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write hostile and broken series, each with one defect, for `evaluate sanitization`."""
+    manifest = write_corpus(out, seed, show_progress=not as_json)
+    say({"manifest": str(manifest)}, f"manifest: {manifest}", as_json=as_json)
+
+
 @contextmanager
 def _work_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mri-guard-") as folder:
         yield Path(folder)
-
-
-def _sanitize(source: Source, kit: Kit) -> list[dict[str, Any]]:
-    results, _ = kit.sanitizer.check_headers(source)
-    if all(result.passed for result in results):
-        try:
-            results += kit.sanitizer.check_voxels(kit.decoder(source))
-        except InputError as error:
-            refused = {"name": "decode", "passed": False, "milliseconds": 0.0}
-            refused |= {"reason": error.reason, "detail": error.detail}
-            return [*(result.model_dump(mode="json") for result in results), refused]
-    return [result.model_dump(mode="json") for result in results]
 
 
 def _sources(paths: list[Path], work: Path, contrast: Contrast | None) -> list[tuple[str, Source]]:
@@ -573,6 +577,25 @@ def calibration(
             console=errors,
         )
     _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def sanitization(
+    manifest: Annotated[
+        Path, typer.Option(help="CSV; its column `expected` says where each scan should end.")
+    ],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the checks before the model catch, refuse wrongly and cost, one by one."""
+    with bundle_module.load(bundle) as kit:
+        evidence = evaluate_sanitization(
+            manifest, split or ["test"], kit, command=_command(), console=errors
+        )
+    _write_evidence(evidence, out, sanitization_table(evidence), as_json=as_json)
 
 
 def _command() -> str:
