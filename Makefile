@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers demo run test check lint types contracts format clean
+.PHONY: help install peers demo run test fuzz check lint types contracts format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ peers:  ## Debian packages of the real programs that tests talk to
 
 test: $(INSTALLED) peers  ## all tests
 	$(BIN)/python -m pytest
+
+fuzz: $(INSTALLED)  ## 200,000 mutated files through checks and readers; goes on where it stopped
+	$(BIN)/python -m tests.fuzz.run -n 200000 --out var/fuzz
 
 lint: $(INSTALLED)  ## ruff
 	$(BIN)/ruff check .

@@ -1,0 +1,99 @@
+"""Clean files in every syntax that we read: what mutations start from."""
+
+import io
+
+import numpy as np
+from pydicom import Dataset, dcmwrite
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from mri_guard.evaluation.hostile.part10 import fragments
+from tests.dicom_files import enhanced_mr, head, mr_slices
+
+SHAPE = (8, 34, 36)
+"""Slices, rows, columns: small, so that most of a file is structure."""
+
+COMPRESSED = (RLELossless, JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000)
+NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+
+JPEG_LOSSLESS = UID("1.2.840.10008.1.2.4.70")
+JPEG_BASELINE = UID("1.2.840.10008.1.2.4.50")
+
+
+def seeds() -> list[tuple[bytes, bytes]]:
+    """Pairs of neighbouring slices, or twice one multi-frame image, in each syntax."""
+    made = [_pair(mr_slices(head(SHAPE)), syntax) for syntax in (*NATIVE, *COMPRESSED)]
+    # No encoder of JPEG is at hand: markers that a decoder starts on, and then noise.
+    made += [_jpeg(mr_slices(head(SHAPE)), syntax) for syntax in (JPEG_LOSSLESS, JPEG_BASELINE)]
+    private = mr_slices(head(SHAPE))
+    for one in private:
+        block = one.private_block(0x29, "FUZZ", create=True)
+        block.add_new(1, "OB", bytes(64))
+        inner = Dataset()
+        inner.CodeValue, inner.CodeMeaning = "1", "nested"
+        one.AnatomicRegionSequence = [inner, inner]
+    made.append(_pair(private, ExplicitVRLittleEndian))
+    multi = _written(enhanced_mr(head(SHAPE)), ExplicitVRLittleEndian)
+    return [*made, (multi, multi)]
+
+
+def _pair(slices: list[Dataset], syntax: UID) -> tuple[bytes, bytes]:
+    first, second = (_written(one, syntax) for one in slices[3:5])
+    return first, second
+
+
+def _written(image: Dataset, syntax: UID) -> bytes:
+    if syntax == JPEGLSNearLossless:
+        image.compress(syntax, jls_error=2)
+    elif syntax == JPEG2000:
+        image.compress(syntax, j2k_cr=[4])
+    elif syntax.is_compressed:
+        image.compress(syntax)
+    elif syntax == ExplicitVRBigEndian:
+        image.PixelData = np.frombuffer(image.PixelData, dtype="<u2").astype(">u2").tobytes()
+    return _file(image, syntax)
+
+
+def _jpeg(slices: list[Dataset], syntax: UID) -> tuple[bytes, bytes]:
+    rows, columns = SHAPE[1:]
+    start = b"\xff\xd8"
+    precision = 16 if syntax == JPEG_LOSSLESS else 8
+    kind = b"\xff\xc3" if syntax == JPEG_LOSSLESS else b"\xff\xc0"
+    size = bytes([precision, rows >> 8, rows & 255, columns >> 8, columns & 255, 1, 1, 0x11, 0])
+    frame = kind + (2 + len(size)).to_bytes(2, "big") + size
+    table = b"\xff\xc4" + (19 + 12).to_bytes(2, "big") + b"\0" + bytes([0, 1, 5, 1, 1, 1, 1, 1, 1])
+    table += bytes(7) + bytes(range(12))
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x00\x00"
+    content = start + frame + table + scan + bytes(range(1, 200)) + b"\xff\xd9"
+    content += b"\0" * (len(content) % 2)
+    pair = []
+    for image in slices[3:5]:
+        image.PixelData = fragments(content)
+        image["PixelData"].is_undefined_length = True
+        image["PixelData"].VR = "OB"
+        if syntax == JPEG_BASELINE:
+            image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
+        pair.append(_file(image, syntax))
+    return pair[0], pair[1]
+
+
+def _file(image: Dataset, syntax: UID) -> bytes:
+    image.file_meta.TransferSyntaxUID = syntax
+    out = io.BytesIO()
+    dcmwrite(
+        out,
+        image,
+        implicit_vr=syntax.is_implicit_VR,
+        little_endian=syntax.is_little_endian,
+        enforce_file_format=True,
+    )
+    return out.getvalue()
