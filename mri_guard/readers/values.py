@@ -11,12 +11,14 @@ import threading
 import warnings
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from pydicom import DataElement, Dataset, config
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 MAX_VALUE_BYTES = 16_384
@@ -24,19 +26,28 @@ MAX_ITEMS = 100_000
 """In one sequence and all below it; an Enhanced MR of 2000 frames has about 30 a frame."""
 
 _GLOBALS = threading.RLock()
+_QUIET = threading.local()
 _LOGGER = logging.getLogger("pydicom")
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keeps pydicom from judging, warning and logging; one thread at a time, as that is global."""
+    """Keeps pydicom from judging, warning and logging; one thread at a time, as that is global.
+
+    Within itself it costs next to nothing: who reads many values does so in one quiet block.
+    """
+    if getattr(_QUIET, "already", False):
+        yield
+        return
     with _GLOBALS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mode, muted = config.settings.reading_validation_mode, _LOGGER.disabled
         config.settings.reading_validation_mode, _LOGGER.disabled = config.IGNORE, True
+        _QUIET.already = True
         try:
             yield
         finally:
+            _QUIET.already = False
             config.settings.reading_validation_mode, _LOGGER.disabled = mode, muted
 
 
@@ -44,16 +55,28 @@ def value(dataset: Dataset | None, keyword: str) -> Any:
     """The decoded value of an attribute; None when absent, empty, broken or absurdly long."""
     if dataset is None:
         return None
-    with quietly():
-        try:
-            return None if _absurd(dataset.get_item(keyword)) else dataset.get(keyword)
-        except Exception:  # noqa: BLE001 - pydicom raises whatever its converters do
-            return None
+    tag = _tag(keyword)
+    try:
+        element = dataset.get_item(tag)
+        if isinstance(element, RawDataElement) and not _absurd(element):
+            with quietly():
+                element = dataset[tag]
+        return element.value if isinstance(element, DataElement) else None
+    except Exception:  # noqa: BLE001 - pydicom raises whatever its converters do
+        return None
 
 
-def _absurd(element: DataElement | RawDataElement | None) -> bool:
+@cache
+def _tag(keyword: str) -> BaseTag:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(f"{keyword} is no keyword of the standard's dictionary")
+    return Tag(tag)
+
+
+def _absurd(element: RawDataElement) -> bool:
     """Whether decoding the bytes would take minutes or gigabytes, as 50 MB of empty items do."""
-    if not isinstance(element, RawDataElement) or not element.value:
+    if not element.value:
         return False
     if dictionary_VR(element.tag) != "SQ":
         return len(element.value) > MAX_VALUE_BYTES

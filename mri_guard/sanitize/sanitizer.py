@@ -10,6 +10,7 @@ from typing import Self
 from mri_guard.errors import SettingsError
 from mri_guard.ports import HeaderCheck, SeriesCheck, VoxelCheck
 from mri_guard.readers.headers import read_header
+from mri_guard.readers.values import quietly
 from mri_guard.records import (
     CheckResult,
     Contrast,
@@ -71,23 +72,28 @@ class Sanitizer:
         Raises:
             OSError: a file cannot be opened.
         """
-        headers = [read_header(file) for file in source.files]
-        nifti = source.format is Format.NIFTI
-        results = _run(
-            [
-                (check.name, partial(_each, check, headers))
-                for check in (self.nifti_checks if nifti else self.header_checks)
-            ]
-        )
-        if results[-1].passed:
-            told = [
-                replace(check, said=source.contrast) if isinstance(check, ContrastKnown) else check
-                for check in self.series_checks
-            ]
-            # A NIfTI file has no header of DICOM attributes; only what the caller says counts.
-            applying = [check for check in told if isinstance(check, ContrastKnown) or not nifti]
-            seen = [] if nifti else headers
-            results += _run([(check.name, partial(check, seen)) for check in applying])
+        with quietly():
+            headers = [read_header(file) for file in source.files]
+            nifti = source.format is Format.NIFTI
+            results = _run(
+                [
+                    (check.name, partial(_each, check, headers))
+                    for check in (self.nifti_checks if nifti else self.header_checks)
+                ]
+            )
+            if results[-1].passed:
+                told = [
+                    replace(check, said=source.contrast)
+                    if isinstance(check, ContrastKnown)
+                    else check
+                    for check in self.series_checks
+                ]
+                # A NIfTI file has no header of DICOM attributes; only what the caller says counts.
+                applying = [
+                    check for check in told if isinstance(check, ContrastKnown) or not nifti
+                ]
+                seen = [] if nifti else headers
+                results += _run([(check.name, partial(check, seen)) for check in applying])
         return results, tuple(sorted(header.sha256 for header in headers))
 
     def check_voxels(self, scan: Scan) -> tuple[CheckResult, ...]:
