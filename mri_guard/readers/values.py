@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydicom import DataElement, Dataset, config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -57,7 +57,7 @@ def value(dataset: Dataset | None, keyword: str) -> Any:
         return None
     tag = _tag(keyword)
     try:
-        element = dataset.get_item(tag)
+        element = cast(DataElement | RawDataElement | None, dataset.get_item(tag))
         if isinstance(element, RawDataElement) and not _absurd(element):
             with quietly():
                 element = dataset[tag]
