@@ -24,6 +24,7 @@ MAX_DEPTH = 16
 """Sequences within sequences; the deepest that MR scanners write are five."""
 
 MAX_HEAD_BYTES = 32 * 2**20
+MAX_TAIL_BYTES = 2**16
 
 _SHORT_VRS = "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US"
 _LONG_VRS = "OB OD OF OL OV OW SQ SV UC UN UR UT UV"
@@ -120,7 +121,7 @@ class _Walk:
         self._items = 0
         self._depth = 0
         self._pixels: Pixels | None = None
-        self._pixels_start = self._size
+        self._pixels_start = self._pixels_end = self._size
         self._problems: dict[Flaw, Problem] = {}
 
     def structure(self) -> Structure:
@@ -148,6 +149,7 @@ class _Walk:
             depth=self._depth,
             pixels=self._pixels,
             head=bytes(self._data[: min(self._pixels_start, MAX_HEAD_BYTES)]),
+            tail=bytes(self._data[max(self._pixels_end, self._size - MAX_TAIL_BYTES) :]),
             problems=tuple(self._problems.values()),
         )
 
@@ -362,11 +364,11 @@ class _Walk:
         if length != UNDEFINED:
             if length > self._size - value:
                 raise self._stop(Flaw.PIXELS_BEYOND_END, tag, at)
-            if length & 1:
-                self._note(Flaw.LENGTH_ODD, tag, at)
-            return value + length
+            self._pixels_end = value + length  # odd where an old writer left it unpadded
+            return self._pixels_end
         table, fragments, end = self._fragments(encoding, tag, value, self._size)
         self._pixels = Pixels(tag, length, value, table, fragments)
+        self._pixels_end = end
         return end
 
     def _fragments(

@@ -103,6 +103,7 @@ class Structure:
         depth: of the deepest element.
         pixels: None when the data set has none.
         head: the file's bytes before its pixels.
+        tail: the last bytes behind its pixels.
         archive_at_end: whether a zip archive's directory ends where the file does, so that
             archivers open the file as one (APPNOTE.TXT 4.3.16).
         problems: the first of each flaw.
@@ -118,6 +119,7 @@ class Structure:
     depth: int = 0
     pixels: Pixels | None = None
     head: bytes = b""
+    tail: bytes = b""
     archive_at_end: bool = False
     problems: tuple[Problem, ...] = ()
 
