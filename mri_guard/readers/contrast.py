@@ -24,7 +24,7 @@ _ACQUISITION_CONTRAST = {
 }
 """Acquisition Contrast (0008,9209), PS3.3 section C.8.13.3.1.1; UNKNOWN and MIXED say nothing."""
 
-_NOT_WEIGHTED = re.compile(
+NOT_WEIGHTED = re.compile(
     r"ADC|EADC|FA|EXP|TRACEW|MIP|MINIP|PROJECTION.*|PHASE.*|P|R|I|REAL|IMAGINARY|SWI|MPR|"
     r"T[12] ?MAP|R2.*|CBF|CBV|MTT|TTP|UNI|VELOCITY.*|FLOW.*|SUBTRACT.*|DIXON|WATER|FAT"
 )
@@ -207,7 +207,7 @@ def _apart(dataset: Dataset, words: str, physics: _Physics) -> Contrast | None:
         return Contrast.PERFUSION
     if physics.echo_planar:
         return Contrast.FUNCTIONAL
-    derived = any(map(_NOT_WEIGHTED.fullmatch, image_type))
+    derived = any(map(NOT_WEIGHTED.fullmatch, image_type))
     if derived or _OTHER.search(words) or text(dataset, "AngioFlag") == "Y":
         return Contrast.UNKNOWN
     return None

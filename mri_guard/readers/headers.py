@@ -1,6 +1,12 @@
 """What one DICOM file says before its pixels, in pure Python: no codec, nothing inflated."""
 
 import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -9,6 +15,7 @@ from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
 
 from mri_guard.errors import LimitError, UnreadableError
+from mri_guard.readers.structure import walk
 from mri_guard.readers.values import quietly
 from mri_guard.records import InstanceHeader
 
@@ -18,6 +25,8 @@ PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 UNDEFINED_LENGTH = 0xFFFFFFFF
 MAX_HEADER_BYTES = 32 * 2**20
 MAX_HEADER_READS = 400_000
+MAX_IN_MEMORY_BYTES = 64 * 2**20
+"""Larger files are mapped: read once into the page cache, not into this process."""
 
 
 def read_header(path: Path) -> InstanceHeader:
@@ -29,13 +38,13 @@ def read_header(path: Path) -> InstanceHeader:
     Raises:
         OSError: the file cannot be opened.
     """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-        file.seek(0)
+    with path.open("rb") as file, _content(file) as content:
+        digest = hashlib.sha256(content.data).hexdigest()
+        size = len(content.data)
+        structure = walk(content.data)
         pixels = _Pixels()
         try:
-            dataset: Dataset | None = _parse(file, path, pixels)
+            dataset: Dataset | None = _parse(content.stream, path, pixels)
             error = ""
         except Exception as failure:  # noqa: BLE001 - a parser of hostile bytes raises anything
             dataset, error = None, type(failure).__name__
@@ -43,7 +52,7 @@ def read_header(path: Path) -> InstanceHeader:
     encapsulated = pixels.length == UNDEFINED_LENGTH
     if held is not None and pixels.length is not None and not encapsulated:
         held = min(held, pixels.length)
-    return InstanceHeader(path, size, digest, dataset, held, encapsulated, error)
+    return InstanceHeader(path, size, digest, dataset, held, encapsulated, error, structure)
 
 
 def parse_header(path: Path) -> Dataset:
@@ -65,6 +74,25 @@ def parse_header(path: Path) -> Dataset:
 def has_part10_prefix(start: bytes) -> bool:
     """Whether a file's first bytes hold `DICM` behind the preamble (PS3.10 section 7.1)."""
     return start[128:132] == b"DICM"
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A file's bytes, and the same as a stream for the parser."""
+
+    data: bytes | mmap
+    stream: BinaryIO
+
+
+@contextmanager
+def _content(file: BinaryIO) -> Iterator[_Content]:
+    """The whole file, read once for the digest, the walk and the parser together."""
+    if os.fstat(file.fileno()).st_size <= MAX_IN_MEMORY_BYTES:
+        data = file.read()
+        yield _Content(data, io.BytesIO(data))
+        return
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+        yield _Content(mapped, cast(BinaryIO, mapped))
 
 
 class _InflatesError(Exception):

@@ -15,6 +15,7 @@ from mri_guard.records.examination import (
 )
 from mri_guard.records.instance import InstanceHeader, Rejection
 from mri_guard.records.scan import Contrast, Format, Preprocessed, Scan, ScanHeader, Source
+from mri_guard.records.structure import Element, Flaw, Pixels, Problem, Structure
 
 __all__ = [
     "Anomaly",
@@ -23,20 +24,25 @@ __all__ = [
     "Contrast",
     "Decision",
     "DetectorResult",
+    "Element",
     "Examination",
     "Finite",
+    "Flaw",
     "Format",
     "InstanceHeader",
     "Journey",
     "Milliseconds",
     "Outcome",
     "PValue",
+    "Pixels",
     "Preprocessed",
     "Priority",
+    "Problem",
     "Record",
     "Rejection",
     "Scan",
     "ScanHeader",
     "Source",
     "StepTiming",
+    "Structure",
 ]

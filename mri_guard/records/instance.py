@@ -1,9 +1,11 @@
 """One DICOM instance before any pixel is decoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import Dataset
+
+from mri_guard.records.structure import Structure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +21,8 @@ class InstanceHeader:
         pixel_bytes: length of the Pixel Data value as it lies in the file; None when there is none.
         encapsulated: whether Pixel Data has undefined length (compressed fragments).
         parse_error: class of the error when the bytes do not parse.
+        structure: the elements as a walk of our own through the bytes found them; without any when
+            they are no Part 10 file.
     """
 
     path: Path
@@ -28,6 +32,7 @@ class InstanceHeader:
     pixel_bytes: int | None = None
     encapsulated: bool = False
     parse_error: str = ""
+    structure: Structure = field(default_factory=Structure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,3 +137,23 @@ def test_never_raises_whatever_bytes_change(changes: list[tuple[int, bytes]], en
         for check in HEADER_CHECKS:
             if check(header) is not None:
                 break
+
+
+def test_reads_a_large_file_as_it_reads_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_series(tmp_path)[0]
+    small = read_header(path)
+    monkeypatch.setattr(headers, "MAX_IN_MEMORY_BYTES", 1000)
+    large = read_header(path)
+    assert (large.sha256, large.size_bytes) == (small.sha256, small.size_bytes)
+    assert large.structure == small.structure
+    assert large.dataset == small.dataset
+    assert large.pixel_bytes == small.pixel_bytes
+
+
+def test_walks_the_same_bytes(tmp_path: Path) -> None:
+    header = read_header(write_series(tmp_path)[0])
+    assert header.dataset is not None
+    before_pixels = [element.tag for element in header.structure.elements if element.depth == 0]
+    assert before_pixels == [*header.dataset.keys(), 0x7FE00010]

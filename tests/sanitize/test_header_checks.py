@@ -109,7 +109,7 @@ def test_accepts_compressed_pixels(tmp_path: Path) -> None:
                     "geometry-not-sane",
                 ),
                 (set_to(ImagePositionPatient=[1e9, 0, 0]), "slice_geometry", "geometry-not-sane"),
-                (set_to(ImageType=["ORIGINAL", "PRIMARY", "MOSAIC"]), "slice_geometry", "mosaic"),
+                (set_to(ImageType=["ORIGINAL", "PRIMARY", "MOSAIC"]), "image_type", "mosaic"),
             ]
         )
     ],
@@ -124,8 +124,18 @@ def test_refuses_by_name(
     assert (found[0], found[1].reason) == (check, reason)
 
 
-@pytest.mark.parametrize("position", [b"NaN\\0\\0 ", b"inf\\0\\0 ", b"1;2\\0\\0 ", b"1e999\\0\\0"])
-def test_refuses_positions_that_are_no_numbers(tmp_path: Path, position: bytes) -> None:
+@pytest.mark.parametrize(
+    ("position", "reason"),
+    [
+        (b"NaN\\0\\0 ", "value-malformed"),
+        (b"inf\\0\\0 ", "value-malformed"),
+        (b"1;2\\0\\0 ", "value-malformed"),
+        (b"1e999\\0\\0 ", "geometry-missing"),
+    ],
+)
+def test_refuses_positions_that_are_no_numbers(
+    tmp_path: Path, position: bytes, reason: str
+) -> None:
     path = write([mr_slices(ImagePositionPatient=["77", "0", "0"])[0]], tmp_path)[0]
     content = path.read_bytes()
     assert content.count(b"77\\0\\0") == 1
@@ -136,7 +146,7 @@ def test_refuses_positions_that_are_no_numbers(tmp_path: Path, position: bytes) 
     path.write_bytes(content[: at - 2] + grown + position + content[at + len(b"77\\0\\0") :])
     found = first_rejection(path)
     assert found is not None
-    assert found[1].reason == "geometry-missing"
+    assert found[1].reason == reason
 
 
 def test_refuses_frames_without_a_place_for_each(tmp_path: Path) -> None:
@@ -212,7 +222,7 @@ def test_refuses_a_file_that_says_nothing(tmp_path: Path) -> None:
 
 def test_refuses_a_missing_transfer_syntax(tmp_path: Path) -> None:
     path = write(mr_slices()[:1], tmp_path)[0]
-    content = path.read_bytes().replace(b"\x02\0\x10\0UI", b"\x02\0\x99\0UI", 1)
+    content = path.read_bytes().replace(b"\x02\0\x10\0UI", b"\x02\0\x04\0UI", 1)
     path.write_bytes(content)
     found = first_rejection(path)
     assert found is not None

@@ -1,8 +1,7 @@
-"""Is it a DICOM file at all, and nothing else besides?"""
+"""Is it a DICOM file at all?"""
 
 from dataclasses import dataclass
 
-from mri_guard.readers.headers import has_part10_prefix
 from mri_guard.records import InstanceHeader, Rejection
 
 _MAGIC = (
@@ -25,27 +24,22 @@ _MAGIC = (
     (b"II*\x00", "a TIFF picture"),
     (b"MM\x00*", "a TIFF picture"),
 )
-_TIFF = (b"II*\x00", b"MM\x00*")
-"""A TIFF header in the preamble is what the preamble is for (PS3.10 section 7.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part10:
     """Refuses what has no `DICM` behind its preamble (`not-dicom`), naming what it is instead.
 
-    Also refuses a DICOM file whose preamble makes it a program or document too
-    (`preamble-not-empty`): opened as such, it would run.
+    PS3.10 section 7.1.
     """
 
     name: str = "part10"
 
     def __call__(self, instance: InstanceHeader, /) -> Rejection | None:
         """Why the instance is refused, or None."""
+        if instance.structure.part10:
+            return None
         with instance.path.open("rb") as file:
-            start = file.read(132)
-        seen = next((what for magic, what in _MAGIC if start.startswith(magic)), None)
-        if not has_part10_prefix(start):
-            return Rejection("not-dicom", f"{seen or 'something else'} seen; a DICOM file wanted")
-        if seen and not start.startswith(_TIFF):
-            return Rejection("preamble-not-empty", f"a DICOM file that is also {seen}")
-        return None
+            start = file.read(16)
+        seen = next((what for magic, what in _MAGIC if start.startswith(magic)), "something else")
+        return Rejection("not-dicom", f"{seen} seen; a DICOM file wanted")

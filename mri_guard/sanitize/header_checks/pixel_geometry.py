@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mri_guard.readers.values import integer
-from mri_guard.records import InstanceHeader, Rejection
+from mri_guard.records import Flaw, InstanceHeader, Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,14 @@ class PixelGeometry:
         if not instance.pixel_bytes:
             return Rejection("pixel-data-missing", "no Pixel Data (7FE0,0010)")
         expected = (rows * columns * frames * samples * bits + 7) // 8
-        if instance.encapsulated or instance.pixel_bytes in (expected, expected + expected % 2):
-            return None
-        return Rejection(
-            "pixel-data-short" if instance.pixel_bytes < expected else "pixel-data-long",
-            f"{instance.pixel_bytes} bytes seen; {expected} wanted",
-        )
+        if not instance.encapsulated and instance.pixel_bytes not in (
+            expected,
+            expected + expected % 2,
+        ):
+            return Rejection(
+                "pixel-data-short" if instance.pixel_bytes < expected else "pixel-data-long",
+                f"{instance.pixel_bytes} bytes seen; {expected} wanted",
+            )
+        if problem := instance.structure.first(Flaw.PIXELS_BEYOND_END):
+            return Rejection(problem.flaw, f"{problem} claims more than {instance.pixel_bytes}")
+        return None
