@@ -12,6 +12,7 @@ from mri_guard.errors import SeriesError, UnreadableError
 from mri_guard.readers.contrast import contrast_of, settle, timing_of
 from mri_guard.readers.frames import Frame, frames_of
 from mri_guard.readers.headers import parse_header
+from mri_guard.readers.repairs import open_repaired
 from mri_guard.readers.stack import Stack, require_one_volume, stack
 from mri_guard.readers.transfer_syntaxes import ALLOWED, CODECS
 from mri_guard.readers.values import integer, number, quietly, text
@@ -47,7 +48,8 @@ def _read(path: Path) -> Dataset:
         raise UnreadableError("transfer-syntax", "not one whose pixels are decoded")
     with quietly():
         try:
-            return dcmread(path)
+            with open_repaired(path) as file:
+                return dcmread(file)
         except Exception as failure:
             raise UnreadableError("does-not-parse", type(failure).__name__) from failure
 

@@ -5,7 +5,6 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -15,6 +14,7 @@ from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
 
 from mri_guard.errors import LimitError, UnreadableError
+from mri_guard.readers.repairs import open_repaired, repaired
 from mri_guard.readers.structure import walk
 from mri_guard.readers.values import quietly
 from mri_guard.records import InstanceHeader
@@ -33,26 +33,27 @@ def read_header(path: Path) -> InstanceHeader:
     """The file's digest and everything before its pixels; never raises on bad bytes.
 
     Bytes that do not parse give `dataset=None` and the class of the error. A deflated file gives
-    its file meta alone, since reading more would inflate it.
+    its file meta alone, since reading more would inflate it. What a repair has added is read as if
+    it stood in the file; the digest and the size are of the file as it came.
 
     Raises:
         OSError: the file cannot be opened.
     """
-    with path.open("rb") as file, _content(file) as content:
-        digest = hashlib.sha256(content.data).hexdigest()
-        size = len(content.data)
-        structure = walk(content.data)
+    with path.open("rb") as file, _content(file) as original:
+        digest, size = hashlib.sha256(original).hexdigest(), len(original)
+        content, repair = repaired(original) if isinstance(original, bytes) else (original, "")
+        structure, length = walk(content), len(content)
         pixels = _Pixels()
         try:
-            dataset: Dataset | None = _parse(content.stream, path, pixels)
+            dataset: Dataset | None = _parse(_stream(content), path, pixels)
             error = ""
         except Exception as failure:  # noqa: BLE001 - a parser of hostile bytes raises anything
             dataset, error = None, type(failure).__name__
-    held = None if pixels.length is None else max(0, size - pixels.offset)
+    held = None if pixels.length is None else max(0, length - pixels.offset)
     encapsulated = pixels.length == UNDEFINED_LENGTH
     if held is not None and pixels.length is not None and not encapsulated:
         held = min(held, pixels.length)
-    return InstanceHeader(path, size, digest, dataset, held, encapsulated, error, structure)
+    return InstanceHeader(path, size, digest, dataset, held, encapsulated, error, structure, repair)
 
 
 def parse_header(path: Path) -> Dataset:
@@ -62,7 +63,7 @@ def parse_header(path: Path) -> Dataset:
         UnreadableError: the bytes do not parse.
         LimitError: the header is longer or more finely divided than any scanner's.
     """
-    with path.open("rb") as file:
+    with open_repaired(path) as file:
         try:
             return _parse(file, path, _Pixels())
         except LimitError:
@@ -76,23 +77,19 @@ def has_part10_prefix(start: bytes) -> bool:
     return start[128:132] == b"DICM"
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """A file's bytes, and the same as a stream for the parser."""
-
-    data: bytes | mmap
-    stream: BinaryIO
-
-
 @contextmanager
-def _content(file: BinaryIO) -> Iterator[_Content]:
+def _content(file: BinaryIO) -> Iterator[bytes | mmap]:
     """The whole file, read once for the digest, the walk and the parser together."""
     if os.fstat(file.fileno()).st_size <= MAX_IN_MEMORY_BYTES:
-        data = file.read()
-        yield _Content(data, io.BytesIO(data))
+        yield file.read()
         return
     with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-        yield _Content(mapped, cast(BinaryIO, mapped))
+        yield mapped
+
+
+def _stream(content: bytes | mmap) -> BinaryIO:
+    """The content as the parser reads it."""
+    return io.BytesIO(content) if isinstance(content, bytes) else cast(BinaryIO, content)
 
 
 class _InflatesError(Exception):

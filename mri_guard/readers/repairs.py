@@ -7,6 +7,10 @@ checks. Each repair has a name, which is recorded with the scan.
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
@@ -17,10 +21,10 @@ from mri_guard.readers.values import quietly, text
 PREAMBLE = "preamble"
 """The file meta is there, but neither preamble nor prefix stands before it."""
 
-FILE_META = "file-meta"
+FILE_META = "file meta"
 """A data set alone: native, little endian; its own first element shows which encoding it has."""
 
-TRANSFER_SYNTAX = "transfer-syntax"
+TRANSFER_SYNTAX = "transfer syntax"
 """The file meta does not name the syntax of a data set that is native and little endian."""
 
 _PREFIX = bytes(128) + b"DICM"
@@ -30,6 +34,9 @@ _FRAGMENTS = (b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xe0\x7f\x10\x00OW\0\
 _VRS = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US OB OW SQ UN UC UR UT".split()
 )
+_START_BYTES = 2**16
+"""Of a file, which show whether it may need a repair."""
+
 _START_TAGS = range(0x0000, 0x0019)
 """Elements of group 0008 that data sets begin with, up to SOP Instance UID (0008,0018)."""
 
@@ -49,6 +56,19 @@ def repaired(content: bytes) -> tuple[bytes, str]:
         return content, ""
     names = _names(content, syntax)
     return (_meta(*names, syntax) + content, FILE_META) if names else (content, "")
+
+
+@contextmanager
+def open_repaired(path: Path) -> Iterator[BinaryIO]:
+    """The file, or in memory what a repair has made of it.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        start = file.read(_START_BYTES)
+        file.seek(0)
+        yield io.BytesIO(repaired(file.read())[0]) if repaired(start)[1] else file
 
 
 def _with_syntax(content: bytes) -> tuple[bytes, str]:
@@ -94,7 +114,7 @@ def _native(data: bytes) -> str | None:
 
 def _names(data: bytes, syntax: str) -> tuple[str, str] | None:
     """SOP Class and Instance UID of a data set; None where it does not name both."""
-    start = _meta("1.2", "1.2", syntax) + data[: 2**16]
+    start = _meta("1.2", "1.2", syntax) + data[:_START_BYTES]
 
     def beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         return bool(tag > 0x00080018)

@@ -18,7 +18,8 @@ class CheckResult(Record):
         name: the check's name, equal to its file's.
         passed: whether the journey may go on.
         reason: stable code when it failed, e.g. `pixel-data-short`; empty when it passed.
-        detail: what was seen and what was wanted, with units; no patient data.
+        detail: what was seen and what was wanted, with units; of the reading, what was repaired; no
+            patient data.
         milliseconds: how long it took.
     """
 

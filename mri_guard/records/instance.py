@@ -23,6 +23,8 @@ class InstanceHeader:
         parse_error: class of the error when the bytes do not parse.
         structure: the elements as a walk of our own through the bytes found them; without any when
             they are no Part 10 file.
+        repair: name of what was added to the file before it was read, see `readers.repairs`; empty
+            for nothing.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class InstanceHeader:
     encapsulated: bool = False
     parse_error: str = ""
     structure: Structure = field(default_factory=Structure)
+    repair: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,9 @@ from mri_guard.sanitize.series_checks.contrast_known import ContrastKnown
 from mri_guard.sanitize.voxel_checks import VOXEL_CHECKS
 
 logger = logging.getLogger(__name__)
+
+READ = "read"
+"""Name of the result that tells of reading and repairs; what was read is judged by the checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,18 @@ class Sanitizer:
     def check_headers(self, source: Source) -> tuple[tuple[CheckResult, ...], tuple[str, ...]]:
         """Results of header and series checks, and the SHA-256 of each file, hex, sorted.
 
+        The first result is of the reading itself: what it took, and what was repaired.
+
         Raises:
             OSError: a file cannot be opened.
         """
         with quietly():
+            start = time.perf_counter()
             headers = [read_header(file) for file in source.files]
+            read = _read(headers, (time.perf_counter() - start) * 1000)
             nifti = source.format is Format.NIFTI
-            results = _run(
-                [
-                    (check.name, partial(_each, check, headers))
-                    for check in (self.nifti_checks if nifti else self.header_checks)
-                ]
-            )
+            checks = self.nifti_checks if nifti else self.header_checks
+            results = _run([(check.name, partial(_each, check, headers)) for check in checks])
             if results[-1].passed:
                 told = [
                     replace(check, said=source.contrast)
@@ -94,11 +98,18 @@ class Sanitizer:
                 ]
                 seen = [] if nifti else headers
                 results += _run([(check.name, partial(check, seen)) for check in applying])
-        return results, tuple(sorted(header.sha256 for header in headers))
+        return (read, *results), tuple(sorted(header.sha256 for header in headers))
 
     def check_voxels(self, scan: Scan) -> tuple[CheckResult, ...]:
         """Results of the voxel checks, up to the first that failed."""
         return _run([(check.name, partial(check, scan)) for check in self.voxel_checks])
+
+
+def _read(headers: Sequence[InstanceHeader], milliseconds: float) -> CheckResult:
+    """What reading took, and the repairs that it needed."""
+    repairs = Counter(header.repair for header in headers if header.repair)
+    told = (f"{name} derived for {count} of {len(headers)}" for name, count in repairs.items())
+    return CheckResult(name=READ, passed=True, detail=", ".join(told), milliseconds=milliseconds)
 
 
 def _each(check: HeaderCheck, headers: Sequence[InstanceHeader]) -> Rejection | None:

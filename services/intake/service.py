@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mri_guard.errors import LimitError
+from mri_guard.readers.repairs import repaired
 from mri_guard.readers.values import quietly
 from mri_guard.readers.values import text as text_of
 from services import clock
@@ -237,7 +238,7 @@ def header_of(start: bytes) -> Dataset | None:
 
     with quietly():
         try:
-            return read_partial(_Start(start), stop_when=beyond_names)
+            return read_partial(_Start(repaired(start)[0]), stop_when=beyond_names)
         except Exception:  # noqa: BLE001 - a parser of hostile bytes raises anything
             return None
 

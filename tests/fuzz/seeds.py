@@ -77,7 +77,7 @@ def _jpeg(slices: list[Dataset], syntax: UID) -> tuple[bytes, bytes]:
     content += b"\0" * (len(content) % 2)
     pair = []
     for image in slices[3:5]:
-        image.PixelData = fragments(content)
+        image.PixelData = fragments(content)[:-8]  # pydicom ends the sequence itself
         image["PixelData"].is_undefined_length = True
         image["PixelData"].VR = "OB"
         if syntax == JPEG_BASELINE:

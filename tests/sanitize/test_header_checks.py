@@ -221,7 +221,9 @@ def test_refuses_a_file_that_says_nothing(tmp_path: Path) -> None:
 
 
 def test_refuses_a_missing_transfer_syntax(tmp_path: Path) -> None:
-    path = write(mr_slices()[:1], tmp_path)[0]
+    compressed = mr_slices()[0]
+    compressed.compress(RLELossless)  # what native pixels are written in can be derived
+    path = write([compressed], tmp_path)[0]
     content = path.read_bytes().replace(b"\x02\0\x10\0UI", b"\x02\0\x04\0UI", 1)
     path.write_bytes(content)
     found = first_rejection(path)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mri_guard.errors import SettingsError
+from mri_guard.readers import Decoder
 from mri_guard.readers.dicom_series import read_series
 from mri_guard.records import CheckResult, Contrast, Format, InstanceHeader, Rejection, Source
 from mri_guard.sanitize import (
@@ -18,6 +19,7 @@ from mri_guard.sanitize import (
     VOXEL_CHECKS,
     Sanitizer,
 )
+from mri_guard.sanitize.sanitizer import READ
 from tests.dicom_files import head, write_series
 
 
@@ -50,11 +52,27 @@ def failed(results: tuple[CheckResult, ...]) -> CheckResult:
 def test_gives_one_result_a_check_and_the_digest_of_each_file(tmp_path: Path) -> None:
     paths = write_series(tmp_path)
     results, digests = Sanitizer().check_headers(source(paths))
-    names = [check.name for check in HEADER_CHECKS] + [check.name for check in SERIES_CHECKS]
-    assert [result.name for result in results] == names
+    names = [check.name for check in (*HEADER_CHECKS, *SERIES_CHECKS)]
+    assert [result.name for result in results] == [READ, *names]
     assert all(result.passed and not result.reason for result in results)
     assert sum(result.milliseconds for result in results) > 0
     assert digests == tuple(sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in paths))
+
+
+def test_records_what_was_repaired(tmp_path: Path) -> None:
+    paths = write_series(tmp_path)
+    whole = [path.read_bytes() for path in paths]
+    for path, content in zip(paths[:3], whole, strict=False):
+        path.write_bytes(content[132:])
+    results, digests = Sanitizer().check_headers(source(paths))
+    assert all(result.passed for result in results)
+    assert results[0].detail == "preamble derived for 3 of 24"
+    assert hashlib.sha256(whole[0][132:]).hexdigest() in digests  # of what came, not of the repair
+    with Decoder() as decoder:
+        repaired = decoder(source(paths)).voxels
+        for path, content in zip(paths, whole, strict=True):
+            path.write_bytes(content)
+        assert np.array_equal(repaired, decoder(source(paths)).voxels)
 
 
 def test_runs_every_voxel_check(tmp_path: Path) -> None:
@@ -76,13 +94,13 @@ def test_says_how_many_instances_failed_and_looks_no_further(tmp_path: Path) -> 
 
 def test_stops_a_family_at_its_first_failure(tmp_path: Path) -> None:
     sanitizer = Sanitizer(header_checks=(Raises(), NeverReached()), series_checks=(NeverReached(),))
-    (result,), _ = sanitizer.check_headers(source(write_series(tmp_path)))
+    (_, result), _ = sanitizer.check_headers(source(write_series(tmp_path)))
     assert not result.passed
 
 
 def test_takes_a_check_that_raises_for_a_failed_one(tmp_path: Path) -> None:
     sanitizer = Sanitizer(header_checks=(Raises(),))
-    (result,), _ = sanitizer.check_headers(source(write_series(tmp_path)))
+    (_, result), _ = sanitizer.check_headers(source(write_series(tmp_path)))
     assert result.reason == "check-failed"
     assert result.detail == "ZeroDivisionError in raises"
 
@@ -121,7 +139,7 @@ def test_runs_what_applies_to_nifti(tmp_path: Path) -> None:
     said = nifti(tmp_path / "a.nii.gz", Contrast.FLAIR)
     results, digests = Sanitizer().check_headers(said)
     names = [check.name for check in NIFTI_CHECKS]
-    assert [result.name for result in results] == [*names, "contrast_known"]
+    assert [result.name for result in results] == [READ, *names, "contrast_known"]
     assert all(result.passed for result in results)
     assert digests == (hashlib.sha256(said.files[0].read_bytes()).hexdigest(),)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_VR
 
 LONG = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
@@ -90,11 +91,17 @@ class File:
         raise KeyError(f"{tag:08X}")
 
     def set(self, tag: int, value: bytes | str, vr: bytes | None = None) -> None:
-        """Gives an element a value, padded to even length; a new one goes to its place."""
+        """Gives an element a value, padded to even length; a new one goes to its place.
+
+        Args:
+            tag: of the data set or the file meta.
+            value: text is written in Latin-1.
+            vr: None keeps it, and takes the dictionary's for a new element.
+        """
         encoded = value.encode("latin-1") if isinstance(value, str) else value
         elements = self.meta if tag >> 16 == 2 else self.data
         before = next((element for element in elements if element.tag == tag), None)
-        kind = vr or (before.vr if before else b"LO")
+        kind = vr or (before.vr if before else dictionary_VR(tag).encode())
         pad = b"\0" if kind in {b"UI", b"OB", b"UN"} else b" "
         made = Element(tag, kind, encoded + pad * (len(encoded) % 2))
         if before:

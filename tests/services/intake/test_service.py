@@ -52,6 +52,10 @@ def complete(context: Context) -> None:
         session.scalars(select(Series)).one().state = SeriesState.COMPLETE
 
 
+def test_knows_the_series_of_a_file_that_lacks_its_start(taken: Take, slices: list[bytes]) -> None:
+    assert taken(slices[0]).series_digest == taken(slices[1][132:]).series_digest
+
+
 def test_opens_a_series_with_its_first_instance(
     context: Context, taken: Take, slices: list[bytes], turned_clock: TurnedClock
 ) -> None:
