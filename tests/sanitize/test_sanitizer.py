@@ -52,7 +52,7 @@ def failed(results: tuple[CheckResult, ...]) -> CheckResult:
 def test_gives_one_result_a_check_and_the_digest_of_each_file(tmp_path: Path) -> None:
     paths = write_series(tmp_path)
     results, digests = Sanitizer().check_headers(source(paths))
-    names = [check.name for check in (*HEADER_CHECKS, *SERIES_CHECKS)]
+    names = [check.name for check in HEADER_CHECKS] + [check.name for check in SERIES_CHECKS]
     assert [result.name for result in results] == [READ, *names]
     assert all(result.passed and not result.reason for result in results)
     assert sum(result.milliseconds for result in results) > 0
