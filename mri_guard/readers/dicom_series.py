@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
 from mri_guard.errors import SeriesError, UnreadableError
 from mri_guard.readers.contrast import contrast_of, settle, timing_of
 from mri_guard.readers.frames import Frame, frames_of
-from mri_guard.readers.headers import parse_header
-from mri_guard.readers.repairs import open_repaired
+from mri_guard.readers.headers import parse_file
 from mri_guard.readers.stack import Stack, require_one_volume, stack
 from mri_guard.readers.transfer_syntaxes import ALLOWED, CODECS
 from mri_guard.readers.values import integer, number, quietly, text
@@ -32,26 +31,15 @@ def read_series(files: Sequence[Path], contrast: Contrast | None = None) -> Scan
         UnreadableError: bytes or pixels that do not decode, a transfer syntax not on the list.
         SeriesError: the frames do not make up one volume.
     """
-    datasets = [_read(path) for path in files]
-    frames = [frames_of(dataset) for dataset in datasets]
-    stacked = stack([frame for some in frames for frame in some])
-    require_one_volume(stacked, [frame for some in frames for frame in some])
-    volume = _filled(datasets, frames, stacked)
-    affine = _affine(frames[0][0], stacked)
-    header = _header(datasets[0], stacked, affine, contrast)
-    return Scan(volume.transpose(2, 1, 0), affine, header)
-
-
-def _read(path: Path) -> Dataset:
-    syntax = text(getattr(parse_header(path), "file_meta", None), "TransferSyntaxUID")
-    if syntax not in ALLOWED:
-        raise UnreadableError("transfer-syntax", "not one whose pixels are decoded")
     with quietly():
-        try:
-            with open_repaired(path) as file:
-                return dcmread(file)
-        except Exception as failure:
-            raise UnreadableError("does-not-parse", type(failure).__name__) from failure
+        datasets = [parse_file(path, ALLOWED) for path in files]
+        frames = [frames_of(dataset) for dataset in datasets]
+        stacked = stack([frame for some in frames for frame in some])
+        require_one_volume(stacked, [frame for some in frames for frame in some])
+        volume = _filled(datasets, frames, stacked)
+        affine = _affine(frames[0][0], stacked)
+        header = _header(datasets[0], stacked, affine, contrast)
+    return Scan(volume.transpose(2, 1, 0), affine, header)
 
 
 def _filled(

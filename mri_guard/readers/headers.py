@@ -3,23 +3,24 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
 
 from mri_guard.errors import LimitError, UnreadableError
 from mri_guard.readers.repairs import open_repaired, repaired
 from mri_guard.readers.structure import walk
-from mri_guard.readers.values import quietly
+from mri_guard.readers.values import quietly, text
 from mri_guard.records import InstanceHeader
 
-PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
 """Float, Double Float and Pixel Data (7FE0,0008), (7FE0,0009), (7FE0,0010)."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -64,12 +65,42 @@ def parse_header(path: Path) -> Dataset:
         LimitError: the header is longer or more finely divided than any scanner's.
     """
     with open_repaired(path) as file:
-        try:
-            return _parse(file, path, _Pixels())
-        except LimitError:
-            raise
-        except Exception as failure:
-            raise UnreadableError("does-not-parse", type(failure).__name__) from failure
+        return _parsed(file, path, _Pixels())
+
+
+def parse_file(path: Path, allowed: Collection[str]) -> Dataset:
+    """The whole data set, read once where its pixels lie there as they are.
+
+    Raises:
+        UnreadableError: the bytes do not parse, or `transfer-syntax`: another one than allowed.
+        LimitError: the header is longer or more finely divided than any scanner's.
+    """
+    pixels = _Pixels()
+    with open_repaired(path) as file:
+        dataset = _parsed(file, path, pixels)
+        syntax = text(getattr(dataset, "file_meta", None), "TransferSyntaxUID")
+        if syntax not in allowed:
+            raise UnreadableError("transfer-syntax", "not one whose pixels are decoded")
+        if pixels.tag == PIXEL_DATA and pixels.length not in (None, UNDEFINED_LENGTH):
+            file.seek(pixels.offset)
+            dataset.add_new(PIXEL_DATA, pixels.vr or "OW", file.read(pixels.length))
+            return dataset
+        file.seek(0)
+        with quietly():
+            try:
+                return dcmread(file)
+            except Exception as failure:
+                raise UnreadableError("does-not-parse", type(failure).__name__) from failure
+
+
+def _parsed(file: BinaryIO, path: Path, pixels: "_Pixels") -> Dataset:
+    """As `parse_header`, which names the errors; notes where the pixels lie."""
+    try:
+        return _parse(file, path, pixels)
+    except LimitError:
+        raise
+    except Exception as failure:
+        raise UnreadableError("does-not-parse", type(failure).__name__) from failure
 
 
 def has_part10_prefix(start: bytes) -> bool:
@@ -100,6 +131,8 @@ class _Pixels:
     """Where the pixels start and how long they claim to be, noted as the parser stops there."""
 
     def __init__(self) -> None:
+        self.tag = 0
+        self.vr: str | None = None
         self.length: int | None = None
         self.offset = 0
 
@@ -138,10 +171,10 @@ class _Bounded:
 def _parse(file: BinaryIO, path: Path, pixels: _Pixels) -> Dataset:
     bounded = _Bounded(file)
 
-    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
         if tag not in PIXEL_TAGS:
             return False
-        pixels.length, pixels.offset = length, bounded.tell()
+        pixels.tag, pixels.vr, pixels.length, pixels.offset = tag, vr, length, bounded.tell()
         return True
 
     with quietly():

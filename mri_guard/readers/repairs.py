@@ -76,9 +76,12 @@ def _with_syntax(content: bytes) -> tuple[bytes, str]:
     if len(content) < 144 or not content.startswith(_GROUP_LENGTH, 132):
         return content, ""
     (length,) = struct.unpack_from("<I", content, 140)
-    meta, data = content[144 : 144 + length], content[144 + length :]
+    meta = content[144 : 144 + length]
+    if _SYNTAX in meta or not meta.startswith(b"\x02\x00"):
+        return content, ""
+    data = content[144 + length :]
     syntax = _native(data)
-    if _SYNTAX in meta or syntax is None or not meta.startswith(b"\x02\x00"):
+    if syntax is None:
         return content, ""
     element = _uid(0x0010, syntax)
     before = [at for at in _starts(meta) if struct.unpack_from("<H", meta, at + 2)[0] < 0x0010]
