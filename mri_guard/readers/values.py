@@ -11,10 +11,11 @@ import threading
 import warnings
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from pydicom import DataElement, Dataset, config
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
@@ -44,11 +45,22 @@ def value(dataset: Dataset | None, keyword: str) -> Any:
     """The decoded value of an attribute; None when absent, empty, broken or absurdly long."""
     if dataset is None:
         return None
+    held: Any = dataset.get_item(_tag(keyword), keep_deferred=True)
+    if held is None or isinstance(held, DataElement):  # absent, or decoded before
+        return None if held is None else held.value
     with quietly():
         try:
-            return None if _absurd(dataset.get_item(keyword)) else dataset.get(keyword)
+            return None if _absurd(held) else dataset.get(keyword)
         except Exception:  # noqa: BLE001 - pydicom raises whatever its converters do
             return None
+
+
+@cache
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"{keyword} is no keyword of the dictionary")
+    return tag
 
 
 def _absurd(element: DataElement | RawDataElement | None) -> bool:
@@ -66,6 +78,8 @@ def text(dataset: Dataset | None, keyword: str) -> str:
     found = value(dataset, keyword)
     if found is None:
         return ""
+    if isinstance(found, (str, int, float)):  # already text or a number: nothing left to decode
+        return str(found).strip()
     with quietly():
         try:
             parts = found if isinstance(found, MutableSequence) else [found]
