@@ -25,22 +25,39 @@ _ACQUISITION_CONTRAST = {
 """Acquisition Contrast (0008,9209), PS3.3 section C.8.13.3.1.1; UNKNOWN and MIXED say nothing."""
 
 NOT_WEIGHTED = re.compile(
-    r"ADC|EADC|FA|EXP|TRACEW|MIP|MINIP|PROJECTION.*|PHASE.*|P|R|I|REAL|IMAGINARY|SWI|MPR|"
-    r"T[12] ?MAP|R2.*|CBF|CBV|MTT|TTP|UNI|VELOCITY.*|FLOW.*|SUBTRACT.*|DIXON|WATER|FAT"
+    r"E?ADC.*|FA|FRACTIONAL.*|EXP|TRACEW?|M(AX|IN)?[ _]?IP.*|PROJECTION.*|PHASE.*|P|R|I|REAL|"
+    r"IMAGINARY|SWI.*|MPR.*|T[12]\*?[ _]?(STAR)?[ _]?MAP|T2[ _]?STAR|R2.*|R?CB[FV]|MTT|TTP|UNI|"
+    r"ANGIO|TOF|VELOCITY.*|FLOW.*|SUBTRACT.*|DIVISION|MULTIPLICATION|M(AX|IN)IMUM|STD_DEVIATION|"
+    r"QUANTITY|METABOLITE.*|TEMPERATURE|TAGGING|STIR|DIXON|WATER|FAT|W|F|(IN|OUT|OPP)_?PHASE|"
+    r"FIELD ?MAP|B[01]"
 )
-"""Values of Image Type (0008,0008) of images that are not plain weighted magnitude images."""
+"""Values of Image Type (0008,0008) of images that are not plain weighted magnitude images.
 
-_LOCALIZER = re.compile(r"\b(LOCALI[SZ]ERS?|LOC|SCOUT|SURVEY|AAHEAD|AAHSCOUT|3 ?PLANE|PILOT)\b")
+PS3.3 section C.8.13.3.1 for Enhanced MR; for single-frame MR what Siemens (`P`, `W`, `UNI`), GE
+(`PROJECTION IMAGE`), Philips (`PHASE MAP`, `T2 MAP`) and others write from value 3 on.
+"""
+
+_LOCALIZER = re.compile(
+    r"\b(LOCALI[SZ]ERS?|LOC|SCOUT|SURVEY|AAHEAD|AAHSCOUT|3 ?PLANE|PILOT|SMART ?BRAIN|LOCATOR|"
+    r"(ASSET|SENSE|SPEEDER) CAL\w*|CALIBRATION|REF(ERENCE)? SCAN|COIL ?(SURVEY|SENS\w*))\b"
+)
+"""`SmartBrain` and reference scans are Philips's, `ASSET cal` GE's, `locator` Canon's."""
+
 _DIFFUSION = re.compile(r"\b(DWI|DTI|DIFF\w*|ADC|TRACEW?|HARDI|NODDI|DKI|IVIM|\*?EP_B\d+\w*)\b")
 _PERFUSION = re.compile(r"\b(P?C?ASL|PERF\w*|DSC|DCE)\b")
 _OTHER = re.compile(
     r"\b(T1 ?RHO\w*|T[12] ?MAP\w*|\w*MAP(PING)?|MP2RAGE|SWI|SWAN|QSM|TOF|MRA|MRV|ANGIO\w*|STIR|"
     r"T2 ?STAR|T2 ?S|PHASE|FIELD|B0|B1|GRE FIELD\w*|SPECTRO\w*|MIP|CISS|FIESTA|TRUFI|FSPGR FIESTA|"
-    r"DIR|SUBTRACTION|MT|MTC|FMRI|BOLD)\b|T2\*"
+    r"DIR|SUBTRACTION|MT|MTC|FMRI|BOLD|FSBB|MERGE|COSMIC|MEDIC|HEMO|B ?FFE|PSIR|S?3DI|"
+    r"ELASTO\w*|MRE|QFLOW|FQ|TRANCE|INHANCE|CISTERN\w*|DRIVE CLEAR)\b|T2\*"
 )
+"""Susceptibility (`SWI`, GE `SWAN` and `MERGE`, Canon `FSBB`, Philips `VEN_BOLD`, Siemens `hemo`
+and `MEDIC`), angiography (`TOF`, Philips `3DI`, GE `Inhance`), balanced and other contrasts.
+"""
+
 _FLAIR = re.compile(r"FLAIR|\b(DARK ?FLUID|TIRM DARK\w*|FLUID ?ATTENUATED|FLUID ATT\w*)\b")
-_T1 = re.compile(r"\b(T1\w*|MPRAGE|BRAVO|FSPGR|SPGR|TFL3D|3D ?TFE)\b")
-_T2 = re.compile(r"\bT2\w*\b")
+_T1 = re.compile(r"\b([SEV]?T1\w*|MPRAGE|BRAVO|FSPGR|SPGR|TFL3D|3D ?TFE)\b")
+_T2 = re.compile(r"\b[SEV]?T2\w*\b")
 _PD = re.compile(r"\b(PD\w*|PROTON ?DENSITY)\b")
 
 
@@ -60,7 +77,10 @@ def contrast_of(dataset: Dataset) -> Contrast:
     coded = text(physics.frame_type, "AcquisitionContrast") or text(dataset, "AcquisitionContrast")
     if coded not in {*_ACQUISITION_CONTRAST, "", "UNKNOWN", "MIXED"}:
         return Contrast.UNKNOWN
-    return _agreement(_named(words), _ACQUISITION_CONTRAST.get(coded), _timed(physics))
+    named = _named(words)
+    if named is Contrast.T2 and physics.gradient:
+        return Contrast.UNKNOWN  # T2*: Siemens `t2_fl2d`, Philips `T2W_FFE`
+    return _agreement(named, _ACQUISITION_CONTRAST.get(coded), _timed(physics))
 
 
 def settle(said: Contrast | None, read: Contrast) -> Contrast:
@@ -109,6 +129,16 @@ class _Physics:
             return "SE"
         spoiled = "SP" in self.variant and "SS" not in self.variant
         return "GR" if "GR" in self.sequence and spoiled and (self.flip or 0) >= 7 else ""
+
+    @property
+    def short_inversion(self) -> bool:
+        """An inversion that nulls fat (STIR), whatever the series is called: `t2_tirm_cor`."""
+        return "GR" not in self.sequence and 80 <= (self.inversion or 0) <= 280
+
+    @property
+    def gradient(self) -> bool:
+        """A gradient echo, and no spin echo besides."""
+        return "GR" in self.sequence and "SE" not in self.sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +238,12 @@ def _apart(dataset: Dataset, words: str, physics: _Physics) -> Contrast | None:
     if physics.echo_planar:
         return Contrast.FUNCTIONAL
     derived = any(map(NOT_WEIGHTED.fullmatch, image_type))
-    if derived or _OTHER.search(words) or text(dataset, "AngioFlag") == "Y":
+    if (
+        derived
+        or physics.short_inversion
+        or _OTHER.search(words)
+        or text(dataset, "AngioFlag") == "Y"
+    ):
         return Contrast.UNKNOWN
     return None
 

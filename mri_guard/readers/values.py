@@ -89,6 +89,8 @@ def text(dataset: Dataset | None, keyword: str) -> str:
     found = value(dataset, keyword)
     if found is None:
         return ""
+    if isinstance(found, (str, int, float)):  # already text or a number: nothing left to decode
+        return str(found).strip()
     with quietly():
         try:
             parts = found if isinstance(found, MutableSequence) else [found]

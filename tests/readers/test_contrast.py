@@ -180,6 +180,230 @@ PROTOCOLS: list[tuple[str, dict[str, Any], Contrast]] = [
 ]
 
 
+VENDORS: list[tuple[str, dict[str, Any], Contrast]] = [
+    (
+        "Siemens TIRM dark fluid",
+        {
+            "SeriesDescription": "t2_tirm_tra_dark-fluid_4mm",
+            "ScanningSequence": ["SE", "IR"],
+            "SequenceVariant": ["SK", "SP", "MP", "OSP"],
+            "SequenceName": "*tir2d1_16",
+            "RepetitionTime": 9000,
+            "EchoTime": 81,
+            "InversionTime": 2500,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "Siemens TIRM that nulls fat",
+        {
+            "SeriesDescription": "t2_tirm_cor",
+            "ScanningSequence": ["SE", "IR"],
+            "SequenceName": "*tir2d1_11",
+            "RepetitionTime": 5000,
+            "EchoTime": 70,
+            "InversionTime": 220,
+        },
+        Contrast.UNKNOWN,
+    ),
+    (
+        "Siemens T2* FLASH for haemorrhage",
+        {
+            "SeriesDescription": "t2_fl2d_tra",
+            "ScanningSequence": "GR",
+            "SequenceVariant": "SP",
+            "SequenceName": "*fl2d1",
+            "RepetitionTime": 620,
+            "EchoTime": 19.9,
+            "FlipAngle": 20,
+        },
+        Contrast.UNKNOWN,
+    ),
+    (
+        "Siemens T1 SE",
+        {
+            "SeriesDescription": "t1_se_tra",
+            "ScanningSequence": "SE",
+            "SequenceName": "*se2d1",
+            "RepetitionTime": 550,
+            "EchoTime": 8.4,
+        },
+        Contrast.T1,
+    ),
+    ("Siemens MEDIC", {"SeriesDescription": "t2_me2d_medic"}, Contrast.UNKNOWN),
+    (
+        "Siemens Dixon fat image",
+        {"SeriesDescription": "t1_tse_dixon", "ImageType": ["DERIVED", "PRIMARY", "M", "F"]},
+        Contrast.UNKNOWN,
+    ),
+    (
+        "GE CUBE FLAIR",
+        {
+            "SeriesDescription": "Sag CUBE T2 FLAIR",
+            "ScanningSequence": ["SE", "IR"],
+            "SequenceVariant": "SK",
+            "RepetitionTime": 6302,
+            "EchoTime": 117.3,
+            "InversionTime": 1770,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "GE FLAIR coded as research mode",
+        {
+            "SeriesDescription": "Ax T2 FLAIR PROPELLER",
+            "ScanningSequence": ["RM", "IR"],
+            "RepetitionTime": 8500,
+            "EchoTime": 94,
+            "InversionTime": 2300,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "GE FSPGR with preparation",
+        {
+            "SeriesDescription": "Ax 3D FSPGR IR PREP",
+            "ScanningSequence": "GR",
+            "SequenceVariant": ["SS", "SP", "SK"],
+            "RepetitionTime": 7.4,
+            "EchoTime": 3.1,
+            "InversionTime": 400,
+            "FlipAngle": 11,
+        },
+        Contrast.T1,
+    ),
+    ("GE MERGE", {"SeriesDescription": "Ax T2 MERGE", "ScanningSequence": "GR"}, Contrast.UNKNOWN),
+    (
+        "GE ASSET calibration",
+        {"SeriesDescription": "ASSET calibration", "ScanningSequence": "GR"},
+        Contrast.LOCALIZER,
+    ),
+    ("GE 3-plane", {"SeriesDescription": "3-Plane Loc SSFSE"}, Contrast.LOCALIZER),
+    (
+        "GE T1 spin echo",
+        {
+            "SeriesDescription": "Ax T1 SE",
+            "ScanningSequence": "SE",
+            "RepetitionTime": 600,
+            "EchoTime": 14,
+        },
+        Contrast.T1,
+    ),
+    (
+        "Philips 3D Brain VIEW FLAIR",
+        {
+            "SeriesDescription": "3D_Brain_VIEW_FLAIR_SHC",
+            "ImageType": ["ORIGINAL", "PRIMARY", "M_IR", "M", "IR"],
+            "ScanningSequence": "IR",
+            "RepetitionTime": 4800,
+            "EchoTime": 340,
+            "InversionTime": 1650,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "Philips T2* FFE",
+        {
+            "SeriesDescription": "T2W_FFE",
+            "ImageType": ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"],
+            "ScanningSequence": "GR",
+            "RepetitionTime": 650,
+            "EchoTime": 16,
+        },
+        Contrast.UNKNOWN,
+    ),
+    (
+        "Philips turbo spin echo",
+        {
+            "SeriesDescription": "sT2W_TSE",
+            "ImageType": ["ORIGINAL", "PRIMARY", "M_SE", "M", "SE"],
+            "ScanningSequence": "SE",
+            "RepetitionTime": 3000,
+            "EchoTime": 80,
+        },
+        Contrast.T2,
+    ),
+    (
+        "Philips phase map",
+        {
+            "SeriesDescription": "T1W_3D_FFE",
+            "ImageType": ["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE"],
+        },
+        Contrast.UNKNOWN,
+    ),
+    ("Philips inflow angiography", {"SeriesDescription": "s3DI_MC_HR"}, Contrast.UNKNOWN),
+    ("Philips susceptibility", {"SeriesDescription": "VEN_BOLD"}, Contrast.UNKNOWN),
+    ("Philips SmartBrain", {"SeriesDescription": "SmartBrain_T1"}, Contrast.LOCALIZER),
+    ("Philips reference scan", {"SeriesDescription": "Ref_Scan"}, Contrast.LOCALIZER),
+    (
+        "Canon FLAIR",
+        {
+            "SeriesDescription": "AX FLAIR",
+            "Manufacturer": "TOSHIBA",
+            "ScanningSequence": "IR",
+            "SequenceVariant": "SK",
+            "SequenceName": "FIR2D",
+            "RepetitionTime": 10000,
+            "EchoTime": 105,
+            "InversionTime": 2700,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "Canon fast advanced spin echo",
+        {
+            "SeriesDescription": "T2 FSE+5 AX",
+            "ScanningSequence": "SE",
+            "RepetitionTime": 4300,
+            "EchoTime": 105,
+        },
+        Contrast.T2,
+    ),
+    ("Canon FSBB", {"SeriesDescription": "FSBB T1", "ScanningSequence": "GR"}, Contrast.UNKNOWN),
+    ("Canon locator", {"SeriesDescription": "Locator"}, Contrast.LOCALIZER),
+    (
+        "United Imaging FLAIR",
+        {
+            "SeriesDescription": "t2_fse_flair_tra_fs",
+            "ScanningSequence": ["SE", "IR"],
+            "RepetitionTime": 8000,
+            "EchoTime": 119,
+            "InversionTime": 2200,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "United Imaging MATRIX FLAIR",
+        {
+            "SeriesDescription": "t2_matrix_flair_3d_sag",
+            "ScanningSequence": ["SE", "IR"],
+            "RepetitionTime": 6000,
+            "EchoTime": 410,
+            "InversionTime": 1900,
+        },
+        Contrast.FLAIR,
+    ),
+    (
+        "United Imaging T1",
+        {
+            "SeriesDescription": "t1_gre_fsp_3d_sag_iso",
+            "ScanningSequence": ["GR", "IR"],
+            "SequenceVariant": "SP",
+            "RepetitionTime": 7.9,
+            "EchoTime": 3.4,
+            "InversionTime": 860,
+            "FlipAngle": 10,
+        },
+        Contrast.T1,
+    ),
+    (
+        "United Imaging flow quantification",
+        {"SeriesDescription": "t1_gre_fq", "ScanningSequence": "GR"},
+        Contrast.UNKNOWN,
+    ),
+]
+
+
 def header(**attributes: Any) -> Dataset:
     made = Dataset()
     for keyword, value in attributes.items():
@@ -189,13 +413,16 @@ def header(**attributes: Any) -> Dataset:
 
 @pytest.mark.parametrize(
     ("attributes", "expected"),
-    [pytest.param(attributes, expected, id=name) for name, attributes, expected in PROTOCOLS],
+    [
+        pytest.param(attributes, expected, id=name)
+        for name, attributes, expected in PROTOCOLS + VENDORS
+    ],
 )
 def test_tells_what_scanners_write(attributes: dict[str, Any], expected: Contrast) -> None:
     assert contrast_of(header(**attributes)) is expected
 
 
-@given(st.sampled_from([attributes for _, attributes, _ in PROTOCOLS]))
+@given(st.sampled_from([attributes for _, attributes, _ in PROTOCOLS + VENDORS]))
 def test_takes_no_echo_planar_image_for_an_anatomical_one(attributes: dict[str, Any]) -> None:
     seen = contrast_of(header(**{**attributes, "ScanningSequence": ["EP", "SE"]}))
     assert seen not in {Contrast.T1, Contrast.T2, Contrast.FLAIR, Contrast.PD}

@@ -38,7 +38,7 @@ EXPECTED: list[tuple[str, dict[str, int]]] = [
     ("dicom/enhanced/dcm_qa_xa30", {"accepted": 1}),
     (
         "dicom/enhanced/dcm_qa_enh",
-        {"contrast-unknown": 1, "contrast-not-in-bundle": 1},  # a field map, functional images
+        {"image-type": 1, "contrast-not-in-bundle": 1},  # a field map, functional images
     ),
     ("dicom/compressed_mr", {"mosaic": 2}),
     ("dicom/epi/ge", {"contrast-not-in-bundle": 1}),
