@@ -19,7 +19,7 @@ from rich.progress import track
 
 from mri_guard.determinism import generator
 from mri_guard.evaluation.hostile import part10
-from mri_guard.evaluation.hostile.file_defects import FILE_DEFECTS
+from mri_guard.evaluation.hostile.file_defects import FILE_DEFECTS, REPAIRABLE
 from mri_guard.evaluation.hostile.file_defects import Edit as FileEdit
 from mri_guard.evaluation.hostile.part10 import File
 from mri_guard.evaluation.hostile.series_defects import SERIES_DEFECTS
@@ -50,7 +50,7 @@ class Defect:
 
     Attributes:
         name: of the defect.
-        family: where it lies: `file`, `series` or `voxels`.
+        family: where it lies: `file`, `series` or `voxels`; `repair` where it can be undone.
         reasons: that name it rightly; empty where any of its family's does.
         edit: what it does to the files of a clean series.
     """
@@ -92,6 +92,11 @@ DEFECTS: tuple[Defect, ...] = (
 )
 """Every defect, in the order in which the checks should meet it."""
 
+REPAIRABLE_DEFECTS = tuple(
+    Defect(name, "repair", (ACCEPTED,), partial(_in_one, edit)) for name, edit in REPAIRABLE
+)
+"""What is missing can be derived: these must be accepted."""
+
 
 def write_corpus(out: Path, seed: int, *, clean: int = HEADS, show_progress: bool = False) -> Path:
     """The manifest that was written: clean series in every encoding, and one series a defect.
@@ -127,13 +132,15 @@ def write_corpus(out: Path, seed: int, *, clean: int = HEADS, show_progress: boo
         for path in bases[0]:
             image = dcmread(path)
             if syntax.is_compressed:
-                image.compress(syntax)
+                image.compress(syntax, generate_instance_uid=False)
             else:
                 image.file_meta.TransferSyntaxUID = syntax
             image.save_as(folder / path.name, implicit_vr=syntax.is_implicit_VR)
         rows.append(_row(folder, out, "", ACCEPTED, "clean"))
     for number, defect in track(
-        list(enumerate(DEFECTS)), "hostile series", disable=not show_progress
+        list(enumerate((*DEFECTS, *REPAIRABLE_DEFECTS))),
+        "hostile series",
+        disable=not show_progress,
     ):
         folder = out / "hostile" / defect.name
         folder.mkdir(parents=True, exist_ok=True)

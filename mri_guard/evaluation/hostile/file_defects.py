@@ -141,6 +141,11 @@ def doubled(file: File) -> None:
     file.add(Element(0x00280010, b"US", struct.pack("<H", 512)))
 
 
+def no_preamble(file: File) -> None:
+    """The file meta first, without preamble and prefix."""
+    file.whole = file.encode()[132:]
+
+
 def no_part10(file: File) -> None:
     """A data set alone, without preamble and file meta."""
     file.whole = b"".join(element.encode() for element in file.data)
@@ -212,7 +217,6 @@ FILE_DEFECTS: tuple[tuple[str, tuple[str, ...], Edit], ...] = (
         cut(0.004),
     ),
     ("file-cut-in-pixels", ("pixel-data-short",), cut(0.6)),
-    ("file-without-part10", ("not-dicom",), no_part10),
     (
         "bytes-behind-the-end",
         ("trailing-bytes",),
@@ -234,7 +238,11 @@ FILE_DEFECTS: tuple[tuple[str, tuple[str, ...], Edit], ...] = (
     ("meta-length-wrong", ("meta-length",), lambda file: setattr(file, "meta_length", 70000)),
     ("meta-other-class", ("meta-contradicted",), put(0x00020002, "1.2.840.10008.5.1.4.1.1.2")),
     ("meta-other-instance", ("meta-contradicted",), put(0x00020003, "1.2.3.4")),
-    ("syntax-missing", ("transfer-syntax-missing",), without(SYNTAX)),
+    (
+        "syntax-of-compressed-missing",
+        ("transfer-syntax-missing",),
+        both(encapsulated(RLE, bytes(64)), without(SYNTAX)),
+    ),
     ("syntax-unknown", ("transfer-syntax",), put(SYNTAX, "1.2.3.4.5")),
     ("syntax-deflated", ("transfer-syntax",), put(SYNTAX, "1.2.840.10008.1.2.1.99")),
     ("syntax-mpeg", ("transfer-syntax",), put(SYNTAX, "1.2.840.10008.1.2.4.100")),
@@ -410,3 +418,10 @@ FILE_DEFECTS: tuple[tuple[str, tuple[str, ...], Edit], ...] = (
     ),
 )
 """Name, reasons that name it rightly, and what is done to one file of the series."""
+
+REPAIRABLE: tuple[tuple[str, Edit], ...] = (
+    ("file-without-preamble", no_preamble),
+    ("file-without-part10", no_part10),
+    ("syntax-of-native-missing", without(SYNTAX)),
+)
+"""Name, and what is done to one file of a series that must be accepted all the same."""
