@@ -201,7 +201,7 @@ class _Walk:
 
     def _transfer_syntax(self) -> str:
         written = (self._meta_value(0x00020010) or b"").rstrip(b"\0 ")
-        return written.decode("ascii", "ignore") if len(written) <= 64 else ""
+        return written.decode("ascii", "replace") if len(written) <= 64 else ""
 
     def _meta_length(self) -> int | None:
         written = self._meta_value(0x00020000)

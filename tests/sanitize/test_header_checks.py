@@ -1,8 +1,10 @@
 """Each defect of one instance, built in code, and the reason it is refused for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import Dataset
 from pydicom.uid import (
@@ -10,14 +12,19 @@ from pydicom.uid import (
     UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     RLELossless,
     SegmentationStorage,
 )
 
+from mri_guard.phantom import write_dicom_series
 from mri_guard.readers import read_header
-from mri_guard.records import InstanceHeader, Rejection
+from mri_guard.records import Contrast, InstanceHeader, Rejection
 from mri_guard.sanitize import HEADER_CHECKS
 from mri_guard.sanitize.header_checks.file_size import FileSize
+from mri_guard.sanitize.header_checks.parses import Parses
 from mri_guard.sanitize.header_checks.transfer_syntax import TransferSyntax
 from tests.dicom_files import enhanced_mr, mr_slices, write
 
@@ -51,6 +58,34 @@ def syntax(uid: UID) -> Callable[[Dataset], None]:
 def test_accepts_what_an_mr_scanner_sends(tmp_path: Path) -> None:
     for path in write([*mr_slices()[:3], enhanced_mr()], tmp_path):
         assert first_rejection(path) is None
+
+
+@pytest.mark.parametrize(
+    "encoding", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+)
+def test_accepts_every_native_encoding(tmp_path: Path, encoding: UID) -> None:
+    for made in (mr_slices()[0], enhanced_mr()):
+        made.file_meta.TransferSyntaxUID = encoding
+        if encoding == ExplicitVRBigEndian:
+            made.PixelData = np.frombuffer(made.PixelData, np.uint16).byteswap().tobytes()
+            made["PixelData"].VR = "OW"
+        assert first_rejection(write([made], tmp_path)[0]) is None
+
+
+def test_accepts_phantoms(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).integers(0, 4096, (32, 40, 3))
+    for contrast in (Contrast.FLAIR, Contrast.T1):
+        for path in write_dicom_series(voxels, np.eye(4), tmp_path, contrast, seed=0):
+            assert first_rejection(path) is None
+
+
+def test_says_what_the_walk_saw_where_the_parser_gives_up(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(b"\0" * 128 + b"DICM" + b"\2\0\2\0UI\xff\xff1.2")
+    found = Parses()(replace(read_header(path), dataset=None, parse_error="OSError"))
+    assert found is not None
+    assert found.reason == "does-not-parse"
+    assert found.detail.endswith("; meta-broken (0002,0002) at byte 132")
 
 
 def test_accepts_compressed_pixels(tmp_path: Path) -> None:

@@ -268,6 +268,13 @@ def test_wants_the_scanner_s_own_images(value: bytes, reason: str, tmp_path: Pat
     assert judge(ImageType(), meta() + made + PIXELS, tmp_path) == reason
 
 
+def test_takes_no_time_over_an_endless_type(tmp_path: Path) -> None:
+    endless = meta(ImplicitVRLittleEndian) + implicit(0x00080008, b"A\\" * 1_000_000)
+    begun = time.thread_time()
+    assert judge(ImageType(), endless, tmp_path) == "image-type"
+    assert time.thread_time() - begun < 0.5
+
+
 def test_reads_the_type_of_each_frame(tmp_path: Path) -> None:
     frame = item(element(0x00089007, b"CS", b"DERIVED\\PRIMARY\\MPR\\NONE"))
     made = element(0x52009230, b"SQ", item(element(0x00189226, b"SQ", frame)))
@@ -307,6 +314,7 @@ INTERCEPT, SLOPE = 0x00281052, 0x00281053
         (element(SLOPE, b"DS", b"1\\2 "), "rescale"),
         (element(SLOPE, b"DS", b"one "), "rescale"),
         (element(INTERCEPT, b"DS", b"NaN "), "rescale"),
+        (element(INTERCEPT, b"DS", b"0" * 80), "rescale"),
         (element(INTERCEPT, b"DS", b"1e999 "), "rescale"),
         (element(0x00283000, b"SQ", item()), "rescale"),
         (

@@ -33,5 +33,5 @@ class ElementLengths:
     def __call__(self, instance: InstanceHeader, /) -> Rejection | None:
         """Why the instance is refused, or None."""
         if problem := instance.structure.first(*_WANTED):
-            return Rejection(problem.flaw, f"{problem} {_WANTED[problem.flaw]}")
+            return Rejection(problem.flaw.value, f"{problem} {_WANTED[problem.flaw]}")
         return None

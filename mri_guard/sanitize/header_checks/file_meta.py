@@ -27,10 +27,12 @@ class FileMeta:
         """Why the instance is refused, or None."""
         structure = instance.structure
         if problem := structure.first(Flaw.META_BROKEN):
-            return Rejection(problem.flaw, f"{problem} is no Explicit VR element within the file")
+            return Rejection(
+                problem.flaw.value, f"{problem} is no Explicit VR element within the file"
+            )
         if structure.first(Flaw.META_LENGTH):
             return Rejection(
-                Flaw.META_LENGTH,
+                Flaw.META_LENGTH.value,
                 f"group length {structure.meta_length} seen; {structure.meta_length_true} wanted",
             )
         for outside, inside, name in _MUST_AGREE:

@@ -32,7 +32,7 @@ class Fragments:
         """Why the instance is refused, or None."""
         structure = instance.structure
         if problem := structure.first(Flaw.FRAGMENTS_BROKEN):
-            return Rejection(problem.flaw, f"{problem}: fragments do not reach a delimiter")
+            return Rejection(problem.flaw.value, f"{problem}: fragments do not reach a delimiter")
         pixels = structure.pixels
         if pixels is None or pixels.offset_table is None:
             return None

@@ -16,6 +16,7 @@ _PICTURE = re.compile(
 )
 """Values 3 and on of Image Type that say somebody took a picture of images, or drew one."""
 
+_MAX_BYTES = 1024
 _CAPTURED = frozenset({"DV", "DF", "SD", "SI", "DRW", "WSD"})
 """Conversion Type (0008,0064): from video, film, paper or a screen."""
 
@@ -39,6 +40,8 @@ class ImageType:
         for element in structure.elements:
             if element.tag not in (_IMAGE_TYPE, _FRAME_TYPE, _CONVERSION_TYPE):
                 continue
+            if element.length > _MAX_BYTES:
+                return Rejection("image-type", f"{element.length} bytes of it; {_MAX_BYTES} read")
             written = structure.value(element).decode("latin1").strip("\0 ").upper()
             values = [value.strip() for value in written.split("\\")]
             if element.tag == _CONVERSION_TYPE:

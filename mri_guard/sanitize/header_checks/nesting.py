@@ -18,7 +18,9 @@ class Nesting:
         """Why the instance is refused, or None."""
         structure = instance.structure
         if problem := structure.first(Flaw.NESTED_TOO_DEEP):
-            return Rejection(problem.flaw, f"{problem} begins a sequence deeper than any scanner's")
+            return Rejection(
+                problem.flaw.value, f"{problem} begins a sequence deeper than any scanner's"
+            )
         if problem := structure.first(Flaw.TOO_MANY_ELEMENTS):
-            return Rejection(problem.flaw, f"{problem} is one more than are read")
+            return Rejection(problem.flaw.value, f"{problem} is one more than are read")
         return None

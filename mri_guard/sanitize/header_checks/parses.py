@@ -14,7 +14,12 @@ class Parses:
     def __call__(self, instance: InstanceHeader, /) -> Rejection | None:
         """Why the instance is refused, or None."""
         if instance.dataset is None:
-            return Rejection("does-not-parse", f"{instance.parse_error} while reading the header")
+            where = "".join(
+                f"; {problem.flaw} {problem}" for problem in instance.structure.problems
+            )
+            return Rejection(
+                "does-not-parse", f"{instance.parse_error} while reading the header{where}"
+            )
         if not len(instance.dataset) and not getattr(instance.dataset, "file_meta", None):
             return Rejection("header-empty", "no attribute before the pixels")
         return None

@@ -12,7 +12,8 @@ class Photometric:
 
     Wanted: Photometric Interpretation (0028,0004) MONOCHROME2, Samples per Pixel (0028,0002) 1,
     Bits Allocated (0028,0100) 8 or 16, Bits Stored (0028,0101) at most that, High Bit (0028,0102)
-    one below, Pixel Representation (0028,0103) 0 or 1.
+    one below, Pixel Representation (0028,0103) 0 or 1. Pixel Padding Value (0028,0120) is let
+    through: padding is read as the value it has, and the voxel checks see what that does.
     """
 
     name: str = "photometric"

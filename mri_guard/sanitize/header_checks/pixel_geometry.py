@@ -51,5 +51,7 @@ class PixelGeometry:
                 f"{instance.pixel_bytes} bytes seen; {expected} wanted",
             )
         if problem := instance.structure.first(Flaw.PIXELS_BEYOND_END):
-            return Rejection(problem.flaw, f"{problem} claims more than {instance.pixel_bytes}")
+            return Rejection(
+                problem.flaw.value, f"{problem} claims more than {instance.pixel_bytes}"
+            )
         return None

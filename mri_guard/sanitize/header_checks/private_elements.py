@@ -11,9 +11,10 @@ class PrivateElements:
     """Refuses private elements that nobody reserved (`private-without-creator`) or many (`-large`).
 
     A private element (gggg,xxyy) with odd gggg belongs to whom (gggg,00xx) of the same data set or
-    item names (PS3.5 section 7.8.1); without that name nobody can know what it holds. Within
-    private sequences the names may be missing. `private-too-large`: their values together, in
-    bytes; scanners' protocols take a few hundred kilobytes, a smuggled file more.
+    item names (PS3.5 section 7.8.1); without that name nobody can know what it holds. In items of
+    sequences the name may be missing, as some makers leave it out there. `private-too-large`: their
+    values together, in bytes; scanners' protocols take a few hundred kilobytes, a smuggled file
+    more.
     """
 
     max_bytes: int = 8 * 2**20

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mri_guard.records import InstanceHeader, Rejection
 
 _INTERCEPT, _SLOPE, _MODALITY_LUT = 0x00281052, 0x00281053, 0x00283000
+_MAX_BYTES = 64
 _LARGEST = 1e30
 """So that a stored value times the slope stays a float32."""
 
@@ -39,6 +40,8 @@ class Rescale:
 
 def _number(written: bytes) -> float:
     plain = written.strip(b"\0 ")
+    if len(plain) > _MAX_BYTES:
+        return math.nan
     try:
         return float(plain) if plain else 1.0
     except ValueError:

@@ -25,5 +25,5 @@ class TagOrder:
     def __call__(self, instance: InstanceHeader, /) -> Rejection | None:
         """Why the instance is refused, or None."""
         if problem := instance.structure.first(*_WANTED):
-            return Rejection(problem.flaw, f"{problem} {_WANTED[problem.flaw]}")
+            return Rejection(problem.flaw.value, f"{problem} {_WANTED[problem.flaw]}")
         return None

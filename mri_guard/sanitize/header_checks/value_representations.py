@@ -39,9 +39,11 @@ class ValueRepresentations:
         """Why the instance is refused, or None."""
         structure = instance.structure
         if problem := structure.first(Flaw.ENCODING_CONTRADICTED):
-            return Rejection(problem.flaw, f"{problem} is not encoded as its transfer syntax says")
+            return Rejection(
+                problem.flaw.value, f"{problem} is not encoded as its transfer syntax says"
+            )
         if problem := structure.first(Flaw.VR_UNKNOWN):
-            return Rejection(problem.flaw, f"{problem} has a VR that is none")
+            return Rejection(problem.flaw.value, f"{problem} has a VR that is none")
         for tag, vr in dict.fromkeys(element[:2] for element in structure.elements):
             if not _fits(tag, vr):
                 return Rejection(
