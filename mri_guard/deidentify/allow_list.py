@@ -42,7 +42,7 @@ AllowList = Mapping[str, Rule | Items]
 
 
 def _terms(text: str, other: str = "") -> Terms:
-    return Terms(frozenset(text.split()), other)
+    return Terms(words.terms(text), other)
 
 
 def _real(low: float, high: float, most: int = 1) -> Decimals:
@@ -139,7 +139,7 @@ _IMAGE: AllowList = {
 
 _MR: AllowList = {
     "ScanningSequence": _terms("SE IR GR EP RM"),
-    "SequenceVariant": _terms("SK MTC SS TRSS SP MP OSP NONE"),
+    "SequenceVariant": _terms("SK MTC SS TRSS SP MP OSP NONE", "NONE"),
     "ScanOptions": _terms("PER RG CG PPG FC PFF PFP SP FS CT SAT1 SAT2 IR DB ACC_GEMS FAST_GEMS"),
     "SequenceName": Matching(words.SEQUENCE_NAME),
     "MRAcquisitionType": _terms("2D 3D"),
@@ -221,7 +221,18 @@ _FUNCTIONAL_GROUPS: AllowList = {
             "WindowWidth": Decimals(0, 1e12, (1, 8)),
         }
     ),
-    "ReferencedImageSequence": Items(_REFERENCE),
+    "FrameAnatomySequence": Items(
+        {
+            "FrameLaterality": _terms("U R L B"),
+            "AnatomicRegionSequence": Items(
+                {
+                    "CodeValue": _terms("12738006 69536005 T-A0100 T-D1100"),
+                    "CodingSchemeDesignator": _terms("SCT SRT SNM3"),
+                    "CodeMeaning": _terms("Brain Head"),
+                }
+            ),
+        }
+    ),
     "MRImageFrameTypeSequence": Items({"FrameType": _IMAGE_TYPE, **_FRAME_TYPE}),
     "MRTimingAndRelatedParametersSequence": Items(
         {
@@ -230,6 +241,20 @@ _FUNCTIONAL_GROUPS: AllowList = {
             "EchoTrainLength": Integers(0, 65535),
             "RFEchoTrainLength": Integers(0, 65535),
             "GradientEchoTrainLength": Integers(0, 65535),
+            "SpecificAbsorptionRateSequence": Items(
+                {
+                    "SpecificAbsorptionRateDefinition": _terms(
+                        "IEC_WHOLE_BODY IEC_PARTIAL_BODY IEC_HEAD IEC_LOCAL"
+                    ),
+                    "SpecificAbsorptionRateValue": _real(0, 1e3),
+                }
+            ),
+            "OperatingModeSequence": Items(
+                {
+                    "OperatingModeType": Terms(frozenset({"STATIC FIELD", "RF", "GRADIENT"})),
+                    "OperatingMode": _terms("IEC_NORMAL IEC_FIRST_LEVEL IEC_SECOND_LEVEL"),
+                }
+            ),
         }
     ),
     "MREchoSequence": Items({"EffectiveEchoTime": _real(0, 1e6)}),
@@ -245,6 +270,7 @@ _FUNCTIONAL_GROUPS: AllowList = {
             "PartialFourier": _YES_NO,
             "PartialFourierDirection": _terms("PHASE FREQUENCY SLICE_SELECT COMBINATION"),
             "ParallelAcquisition": _YES_NO,
+            "ParallelAcquisitionTechnique": _terms("PILS SENSE SMASH OTHER", "OTHER"),
             "ParallelReductionFactorInPlane": _real(0, 1e3),
             "ParallelReductionFactorOutOfPlane": _real(0, 1e3),
         }
@@ -269,16 +295,27 @@ _FUNCTIONAL_GROUPS: AllowList = {
             "PixelBandwidth": Decimals(0, 1e7),
         }
     ),
+    "MRReceiveCoilSequence": Items(
+        {
+            "ReceiveCoilName": Always(words.UNKNOWN),
+            "ReceiveCoilManufacturerName": _EMPTY,
+            "ReceiveCoilType": _terms("BODY VOLUME SURFACE MULTICOIL"),
+            "QuadratureReceiveCoil": _YES_NO,
+        }
+    ),
+    "MRTransmitCoilSequence": Items(
+        {
+            "TransmitCoilName": Always(words.UNKNOWN),
+            "TransmitCoilManufacturerName": _EMPTY,
+            "TransmitCoilType": _terms("BODY VOLUME SURFACE"),
+        }
+    ),
     "MRDiffusionSequence": Items(
         {
             "DiffusionBValue": _real(0, 1e5),
             "DiffusionDirectionality": _terms("DIRECTIONAL BMATRIX ISOTROPIC NONE"),
             "DiffusionGradientDirectionSequence": Items(
-                {
-                    "DiffusionGradientOrientation": Decimals(
-                        -1.01, 1.01, (3, 3), as_text=False
-                    )
-                }
+                {"DiffusionGradientOrientation": Decimals(-1.01, 1.01, (3, 3), as_text=False)}
             ),
         }
     ),
@@ -294,13 +331,23 @@ _ENHANCED: AllowList = {
     "SoftwareVersions": Always(words.UNKNOWN),
     "ContentQualification": _terms("PRODUCT RESEARCH SERVICE"),
     "ResonantNucleus": _terms("1H"),
+    "ApplicableSafetyStandardAgency": _terms("IEC FDA MHW"),
+    "AcquisitionContextSequence": Items({}),
+    "PulseSequenceName": Always(words.UNKNOWN),
+    "KSpaceFiltering": _terms(
+        "COSINE COSINE_SQUARED FERMI GAUSSIAN HAMMING HANNING LORENTZIAN LRNTZ_GSS_TRNSFM RIESZ "
+        "TUKEY USER_DEFINED NONE",
+        "USER_DEFINED",
+    ),
     "EchoPulseSequence": _terms("SPIN GRADIENT BOTH"),
     "EchoPlanarPulseSequence": _YES_NO,
     "MultipleSpinEcho": _YES_NO,
     "MultiPlanarExcitation": _YES_NO,
     "PhaseContrast": _YES_NO,
     "TimeOfFlightContrast": _YES_NO,
-    "SteadyStatePulseSequence": _terms("FREE_PRECESSION TRANSVERSE TIME_REVERSED LONGITUDINAL NONE"),
+    "SteadyStatePulseSequence": _terms(
+        "FREE_PRECESSION TRANSVERSE TIME_REVERSED LONGITUDINAL NONE"
+    ),
     "SaturationRecovery": _YES_NO,
     "SpectrallySelectedSuppression": _terms("FAT WATER FAT_AND_WATER SILICON_GEL NONE"),
     "GeometryOfKSpaceTraversal": _terms("RECTILINEAR RADIAL SPIRAL"),
@@ -341,8 +388,11 @@ ALWAYS = (
 """Patient and study attributes of type 2 (PS3.3 C.7.1.1, C.7.2.1): written also where absent."""
 
 TYPE_2 = frozenset(ALWAYS) | {
-    "SeriesNumber",
+    "AcquisitionContextSequence",
     "InstanceNumber",
+    "Laterality",
+    "SeriesNumber",
+    "SliceThickness",
     "PositionReferenceIndicator",
     "ScanOptions",
     "MRAcquisitionType",

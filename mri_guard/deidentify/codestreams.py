@@ -9,9 +9,7 @@ import re
 
 from mri_guard.errors import UnreadableError
 
-_JPEG_KEPT = frozenset(
-    {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xF7, 0xF8} - {0xC8}
-)
+_JPEG_KEPT = frozenset({*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xF7, 0xF8} - {0xC8})
 """SOF, DHT, DAC, SOS, DQT, DNL, DRI (ITU-T T.81 table B.1), SOF55 and LSE (T.87 table C.1)."""
 
 _JPEG_NEXT = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")

@@ -23,7 +23,7 @@ def shifted_date(value: str, days: int) -> str | None:
     if not re.fullmatch(r"\d{8}", value, re.ASCII):
         return None
     try:
-        moved = datetime.strptime(value, "%Y%m%d") - timedelta(days=days)  # noqa: DTZ007 - a date
+        moved = datetime.strptime(value, "%Y%m%d") - timedelta(days=days)
     except (ValueError, OverflowError):
         return None
     return f"{moved.year:04d}{moved:%m%d}"

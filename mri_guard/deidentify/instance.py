@@ -18,7 +18,7 @@ from mri_guard.deidentify.rewrite import rewritten
 from mri_guard.deidentify.rules import Patient
 from mri_guard.deidentify.uids import is_registered, keyed_uid
 from mri_guard.errors import InputError, LimitError, UnreadableError
-from mri_guard.readers.headers import has_part10_prefix
+from mri_guard.readers.headers import MAX_HEADER_READS, has_part10_prefix
 from mri_guard.readers.transfer_syntaxes import ALLOWED, NATIVE
 from mri_guard.readers.values import quietly, text, uid_name
 
@@ -52,7 +52,7 @@ def deidentify(source: Path | bytes, key: DeidentificationKey) -> Deidentified:
     Raises:
         UnreadableError: `not-dicom`, `does-not-parse`, `transfer-syntax`, `uid-missing`, or its
             pixels cannot be rewritten (see `pixels.set_pixels`).
-        LimitError: `decoder-memory`.
+        LimitError: `header-too-long`, `decoder-memory`.
         InputError: `sop-class`, `modality`, `burned-in-annotation`, `deidentification-residue`.
         OSError: the file cannot be read.
     """
@@ -60,7 +60,10 @@ def deidentify(source: Path | bytes, key: DeidentificationKey) -> Deidentified:
 
     # 1. Parse, inflating nothing, and gather what must not come out again.
     dataset = _parse(content)
-    names = identifying(dataset, content[:128])
+    try:
+        names = identifying(dataset, content[:128])
+    except RecursionError as failure:
+        raise UnreadableError("does-not-parse", "sequences nested too deeply") from failure
 
     # 2. Is it an object that the allow-list was made for?
     allowed, syntax = _kind(dataset)
@@ -87,11 +90,16 @@ def identity_of(dataset: Dataset, key: DeidentificationKey) -> Identity:
 
 
 class _Bytes(io.BytesIO):
-    """Bytes that refuse to be read to the end, as pydicom does only to inflate them."""
+    """Bytes that refuse to be read to the end, as pydicom does to inflate them, or on and on."""
+
+    _reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
             raise UnreadableError("transfer-syntax", "a deflated dataset; it is not inflated")
+        self._reads += 1
+        if self._reads > MAX_HEADER_READS:
+            raise LimitError("header-too-long", f"more than {MAX_HEADER_READS} reads")
         return super().read(size)
 
 
@@ -101,7 +109,7 @@ def _parse(content: bytes) -> FileDataset:
     with quietly():
         try:
             return dcmread(_Bytes(content))
-        except UnreadableError:
+        except InputError:
             raise
         except Exception as failure:
             raise UnreadableError("does-not-parse", type(failure).__name__) from failure
@@ -110,7 +118,9 @@ def _parse(content: bytes) -> FileDataset:
 def _kind(dataset: FileDataset) -> tuple[AllowList, UID]:
     syntax = text(dataset.file_meta, "TransferSyntaxUID")
     if syntax not in ALLOWED:
-        raise UnreadableError("transfer-syntax", f"{uid_name(dataset.file_meta, 'TransferSyntaxUID')}")
+        raise UnreadableError(
+            "transfer-syntax", f"{uid_name(dataset.file_meta, 'TransferSyntaxUID')}"
+        )
     sop_class = text(dataset, "SOPClassUID")
     if sop_class not in ALLOW_LISTS:
         seen = uid_name(dataset, "SOPClassUID")

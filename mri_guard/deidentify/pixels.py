@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels import get_decoder, get_encoder
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -101,13 +102,12 @@ class _Layout:
         pixels = self.tidy(np.frombuffer(data, self.dtype, count))
         return pixels.tobytes() + b"\0" * (wanted % 2)
 
-    def tidy(self, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    def tidy(self, pixels: NDArray[np.integer]) -> NDArray[np.integer]:
         """The pixels with the bits above Bits Stored equal to 0, or to the sign."""
         spare = self.allocated - self.stored
         if not spare:
             return pixels
-        shifted = np.left_shift(pixels, spare)  # type: ignore[arg-type]
-        return np.right_shift(shifted, spare).astype(pixels.dtype)
+        return (pixels << spare >> spare).astype(self.dtype)
 
 
 def _encapsulated(source: Dataset, syntax: UID, layout: _Layout) -> bytes:
@@ -133,8 +133,9 @@ def _encapsulated(source: Dataset, syntax: UID, layout: _Layout) -> bytes:
 
 
 def _extended_offsets(source: Dataset) -> tuple[bytes, bytes] | None:
-    offsets, lengths = value(source, "ExtendedOffsetTable"), value(
-        source, "ExtendedOffsetTableLengths"
+    offsets, lengths = (
+        value(source, "ExtendedOffsetTable"),
+        value(source, "ExtendedOffsetTableLengths"),
     )
     return (offsets, lengths) if isinstance(offsets, bytes) and isinstance(lengths, bytes) else None
 

@@ -8,6 +8,7 @@ tell apart what is shorter than the limits below: two letters are in every file.
 import re
 from collections.abc import Iterable, Iterator, MutableSequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -21,7 +22,7 @@ from mri_guard.deidentify.rules import Always, Terms
 from mri_guard.deidentify.uids import is_registered
 from mri_guard.errors import InputError
 from mri_guard.readers.headers import PIXEL_TAGS
-from mri_guard.readers.values import quietly
+from mri_guard.readers.values import MAX_ITEMS, quietly
 
 NAME_LETTERS = 3
 """Shortest part of a person's name that is looked for."""
@@ -39,6 +40,7 @@ _TEXT = frozenset({"AE", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "UC", "
 _BINARY = frozenset({"OB", "OW", "UN", ""})
 _MAX_BLOB_BYTES = 2**22
 _PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}")
+_LETTERS = re.compile(rb"(?:[\x20-\x7e]\0?){4,}")
 _UID = re.compile(r"(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])", re.ASCII)
 _TOKEN = re.compile(rb"[a-z0-9]+")
 _VRS = (
@@ -108,12 +110,18 @@ def require_clean(
         "UIDs": sum(_at(uid, lower, rb"(?<![\d.])%b(?![\d.])") for uid in found.uids),
         "dates": sum(_at(date, lower, rb"(?<![\d.])%b") for date in found.dates),
     }
-    lower = pixels.lower()
-    long = (string for string in found.strings | found.uids if len(string) >= PIXEL_BYTES)
-    hits["strings in pixels"] = sum(string in lower for string in long)
+    hits["strings in pixels"] = _in_pixels(found.strings | found.uids, pixels)
     if any(hits.values()):
         seen = ", ".join(f"{count} {kind}" for kind, count in hits.items() if count)
         raise InputError("deidentification-residue", f"{seen} of the source left; none wanted")
+
+
+def _in_pixels(strings: set[bytes], pixels: bytes) -> int:
+    """How many strings occur; those of ASCII, of one or two bytes a letter, in runs of such."""
+    lower = pixels.lower()
+    runs = b"\n".join(_LETTERS.findall(lower))
+    long = {string.strip(b"\0") for string in strings if len(string) >= PIXEL_BYTES}
+    return sum(string in (runs if string.isascii() else lower) for string in long)
 
 
 def _at(string: bytes, data: bytes, pattern: bytes) -> bool:
@@ -126,13 +134,13 @@ def _texts(dataset: Dataset) -> Iterator[tuple[bytes, str, str]]:
     if meta is not None:
         yield from _texts(meta)
     for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
-        if element is None or tag in PIXEL_TAGS:
+        element: Any = dataset.get_item(tag)
+        if tag in PIXEL_TAGS:
             continue
         raw = element.value if isinstance(element, RawDataElement) else None
         vr = element.VR or _vr(tag)
-        if vr in _BINARY and isinstance(raw, bytes) and not _is_sequence(raw):
-            yield raw[:_MAX_BLOB_BYTES], "", vr
+        if isinstance(raw, bytes) and ((vr in _BINARY and not _is_sequence(raw)) or _absurd(raw)):
+            yield raw[:_MAX_BLOB_BYTES], "", ""
             continue
         if vr not in _TEXT | _BINARY | {"SQ"}:
             continue
@@ -152,8 +160,16 @@ def _texts(dataset: Dataset) -> Iterator[tuple[bytes, str, str]]:
             yield raw if isinstance(raw, bytes) else b"", text, vr
 
 
+_ITEM = b"\xfe\xff\x00\xe0"
+
+
 def _is_sequence(raw: bytes) -> bool:
-    return raw[:4] == b"\xfe\xff\x00\xe0"
+    return raw[:4] == _ITEM
+
+
+def _absurd(raw: bytes) -> bool:
+    """Whether parsing the items would take minutes; then the bytes are looked at as they are."""
+    return raw.count(_ITEM) > MAX_ITEMS
 
 
 def _vr(tag: BaseTag) -> str:
@@ -173,9 +189,9 @@ def _take(found: Identifying, raw: bytes, text: str, vr: str) -> None:
                 found.dates.add(value[:8].encode())
         else:
             _take_text(found, value, NAME_LETTERS if vr == "PN" else WORD_LETTERS)
-    for value in raw.split(b"\\"):  # as the source's own character set spells it
-        if vr == "PN" and len(value.strip(b" \0")) >= WORD_LETTERS and not value.isascii():
-            found.strings.add(value.strip(b" \0").lower())
+    if not raw.isascii():  # as the source's own character set spells it
+        spelled = (part.strip(b" \0").lower() for part in re.split(rb"[\\^=]", raw))
+        found.strings |= {part for part in spelled if len(part) >= WORD_LETTERS}
 
 
 def _take_uid(found: Identifying, uid: str) -> None:

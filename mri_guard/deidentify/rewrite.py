@@ -39,13 +39,16 @@ def rewritten(dataset: Dataset, allowed: AllowList, patient: Patient) -> Dataset
 
 def _copy(dataset: Dataset, allowed: AllowList, patient: Patient) -> Dataset:
     made = Dataset()
-    signed = value(dataset, "PixelRepresentation") == 1 if "PixelRepresentation" in dataset else False
+    signed = (
+        value(dataset, "PixelRepresentation") == 1 if "PixelRepresentation" in dataset else False
+    )
     for keyword, rule in allowed.items():
         if keyword not in dataset:
             continue
         if isinstance(rule, Items):
             copies = [_copy(item, rule.allowed, patient) for item in items(dataset, keyword)]
-            if some := [copy for copy in copies if len(copy)]:
+            some = [copy for copy in copies if len(copy)]
+            if some or keyword in TYPE_2:
                 _add(made, keyword, Sequence(some))
             continue
         written = rule(_values(dataset, keyword), patient)

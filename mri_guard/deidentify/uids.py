@@ -1,6 +1,6 @@
 """UIDs that stand for others: the same UID and key give the same one, so references still meet."""
 
-from pydicom.uid import UID_dictionary
+from pydicom._uid_dict import UID_dictionary
 
 from mri_guard.deidentify.key import DeidentificationKey
 
