@@ -153,13 +153,13 @@ _MR: AllowList = {
     "ImagedNucleus": _terms("1H"),
     "EchoNumbers": Integers(0, 4096, (1, 64)),
     "MagneticFieldStrength": Decimals(0, 3e5),  # some old scanners give gauss
-    "NumberOfPhaseEncodingSteps": Integers(0, 65535),
-    "EchoTrainLength": Integers(0, 65535),
+    "NumberOfPhaseEncodingSteps": Integers(0, 4096),
+    "EchoTrainLength": Integers(0, 4096),
     "PercentSampling": Decimals(0, 1000),
     "PercentPhaseFieldOfView": Decimals(0, 1000),
     "PixelBandwidth": Decimals(0, 1e7),
     "ReconstructionDiameter": _LENGTH,
-    "AcquisitionMatrix": Integers(0, 65535, (4, 4)),
+    "AcquisitionMatrix": Integers(0, 4096, (4, 4)),
     "InPlanePhaseEncodingDirection": _terms("ROW COL COLUMN OTHER"),
     "FlipAngle": Decimals(-360, 360),
     "VariableFlipAngleFlag": _terms("Y N"),
@@ -202,14 +202,14 @@ _FUNCTIONAL_GROUPS: AllowList = {
     "PlaneOrientationSequence": Items({"ImageOrientationPatient": _COSINES}),
     "FrameContentSequence": Items(
         {
-            "FrameAcquisitionNumber": Integers(0, 65535),
+            "FrameAcquisitionNumber": Integers(0, 4096),
             "FrameReferenceDateTime": moved_time,
             "FrameAcquisitionDateTime": moved_time,
             "FrameAcquisitionDuration": _real(0, 1e9),
-            "DimensionIndexValues": Integers(0, 2**32 - 1, (1, 16)),
-            "TemporalPositionIndex": Integers(0, 2**32 - 1),
+            "DimensionIndexValues": Integers(0, 100_000, (1, 16)),
+            "TemporalPositionIndex": Integers(0, 100_000),
             "StackID": Matching(_STACK),
-            "InStackPositionNumber": Integers(0, 2**32 - 1),
+            "InStackPositionNumber": Integers(0, 100_000),
         }
     ),
     "PixelValueTransformationSequence": Items(
@@ -238,9 +238,9 @@ _FUNCTIONAL_GROUPS: AllowList = {
         {
             "RepetitionTime": _MILLISECONDS,
             "FlipAngle": Decimals(-360, 360),
-            "EchoTrainLength": Integers(0, 65535),
-            "RFEchoTrainLength": Integers(0, 65535),
-            "GradientEchoTrainLength": Integers(0, 65535),
+            "EchoTrainLength": Integers(0, 4096),
+            "RFEchoTrainLength": Integers(0, 4096),
+            "GradientEchoTrainLength": Integers(0, 4096),
             "SpecificAbsorptionRateSequence": Items(
                 {
                     "SpecificAbsorptionRateDefinition": _terms(
@@ -278,9 +278,9 @@ _FUNCTIONAL_GROUPS: AllowList = {
     "MRFOVGeometrySequence": Items(
         {
             "InPlanePhaseEncodingDirection": _terms("ROW COLUMN OTHER"),
-            "MRAcquisitionFrequencyEncodingSteps": Integers(0, 65535),
-            "MRAcquisitionPhaseEncodingStepsInPlane": Integers(0, 65535),
-            "MRAcquisitionPhaseEncodingStepsOutOfPlane": Integers(0, 65535),
+            "MRAcquisitionFrequencyEncodingSteps": Integers(0, 4096),
+            "MRAcquisitionPhaseEncodingStepsInPlane": Integers(0, 4096),
+            "MRAcquisitionPhaseEncodingStepsOutOfPlane": Integers(0, 4096),
             "PercentSampling": Decimals(0, 1000),
             "PercentPhaseFieldOfView": Decimals(0, 1000),
         }
@@ -357,7 +357,7 @@ _ENHANCED: AllowList = {
     ),
     "OversamplingPhase": _terms("2D 3D 2D_3D NONE"),
     "CoverageOfKSpace": _terms("FULL CYLINDRICAL ELLIPSOIDAL WEIGHTED"),
-    "NumberOfKSpaceTrajectories": Integers(0, 65535),
+    "NumberOfKSpaceTrajectories": Integers(0, 4096),
     "DimensionOrganizationType": _terms("3D 3D_TEMPORAL TILED_FULL TILED_SPARSE"),
     "DimensionOrganizationSequence": Items({"DimensionOrganizationUID": always_keyed}),
     "DimensionIndexSequence": Items(
