@@ -16,13 +16,12 @@ from mri_guard.deidentify.pixels import set_pixels
 from mri_guard.deidentify.residue import identifying, require_clean
 from mri_guard.deidentify.rewrite import rewritten
 from mri_guard.deidentify.rules import Patient
-from mri_guard.deidentify.uids import is_registered, keyed_uid
+from mri_guard.deidentify.uids import IMPLEMENTATION_CLASS_UID, is_registered, keyed_uid
 from mri_guard.errors import InputError, LimitError, UnreadableError
 from mri_guard.readers.headers import MAX_HEADER_READS, has_part10_prefix
 from mri_guard.readers.transfer_syntaxes import ALLOWED, NATIVE
 from mri_guard.readers.values import quietly, text, uid_name
 
-IMPLEMENTATION_CLASS_UID = "2.25.226184303187230571434907326459839513237"
 IMPLEMENTATION_VERSION_NAME = "MRI_GUARD_DEID"
 ALLOW_LISTS: dict[str, AllowList] = {
     MRImageStorage: SINGLE_FRAME,

@@ -19,7 +19,7 @@ from mri_guard.deidentify import words
 from mri_guard.deidentify.allow_list import MULTI_FRAME, AllowList, Items
 from mri_guard.deidentify.rewrite import CODES, DEIDENTIFICATION_METHOD
 from mri_guard.deidentify.rules import Always, Terms
-from mri_guard.deidentify.uids import is_registered
+from mri_guard.deidentify.uids import IMPLEMENTATION_CLASS_UID, is_registered
 from mri_guard.errors import InputError
 from mri_guard.readers.headers import PIXEL_TAGS
 from mri_guard.readers.values import MAX_ITEMS, quietly
@@ -42,6 +42,7 @@ _MAX_BLOB_BYTES = 2**22
 _PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}")
 _LETTERS = re.compile(rb"(?:[\x20-\x7e]\0?){4,}")
 _UID = re.compile(r"(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[\d.]*([Ee][+-]?\d+)?")
 _TOKEN = re.compile(rb"[a-z0-9]+")
 _VRS = (
     "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
@@ -56,7 +57,7 @@ class Identifying:
     Attributes:
         words: lower case, with a letter, looked for as whole words.
         strings: whole values, in lower case bytes of several encodings, looked for anywhere.
-        numbers: digits, looked for where no digit touches them.
+        numbers: digits, looked for where no digit or point touches them.
         uids: looked for where no digit or point touches them.
         dates: YYYYMMDD, looked for at the beginning of a number.
     """
@@ -106,7 +107,11 @@ def require_clean(
         "strings": sum(
             string in lower for string in found.strings if not _words_of_bytes(string) <= known
         ),
-        "numbers": sum(_at(number, lower, rb"(?<!\d)%b(?!\d)") for number in found.numbers),
+        "numbers": sum(
+            _at(number, lower, rb"(?<![\d.])%b(?![\d.])")
+            for number in found.numbers
+            if number.decode() not in known
+        ),
         "UIDs": sum(_at(uid, lower, rb"(?<![\d.])%b(?![\d.])") for uid in found.uids),
         "dates": sum(_at(date, lower, rb"(?<![\d.])%b") for date in found.dates),
     }
@@ -195,7 +200,7 @@ def _take(found: Identifying, raw: bytes, text: str, vr: str) -> None:
 
 
 def _take_uid(found: Identifying, uid: str) -> None:
-    if uid and not is_registered(uid):
+    if uid and not is_registered(uid) and uid != IMPLEMENTATION_CLASS_UID:
         found.uids.add(uid.encode(errors="replace"))
 
 
@@ -212,7 +217,7 @@ def _take_text(found: Identifying, text: str, shortest: int) -> None:
                     found.words.add(part)
                 else:
                     found.strings |= _spellings(part)
-    if len(text) >= PIXEL_BYTES and any(map(str.isalpha, text)):
+    if len(text) >= PIXEL_BYTES and not _NUMBER.fullmatch(text):
         found.strings |= _spellings(text.lower())
 
 

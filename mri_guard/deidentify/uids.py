@@ -4,6 +4,9 @@ from pydicom._uid_dict import UID_dictionary
 
 from mri_guard.deidentify.key import DeidentificationKey
 
+IMPLEMENTATION_CLASS_UID = "2.25.226184303187230571434907326459839513237"
+"""Of what we write (0002,0012); a UUID of our own."""
+
 
 def keyed_uid(key: DeidentificationKey, uid: str) -> str:
     """`2.25.` and the decimal value of a UUID derived from the UID (PS3.5 section B.2).
