@@ -3,7 +3,6 @@
 import io
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -28,10 +27,8 @@ CODESTREAMS: dict[str, UID] = {
 
 def one_slice(bits: int = 16) -> Dataset:
     """A slice with texture, of 8 or 16 bits."""
-    image: NDArray[np.generic] = head((8, 64, 72))[4:5]
-    if bits == 8:
-        image = (image // np.uint16(4)).clip(0, 255).astype(np.uint8)
-    made = mr_slices(image)[0]
+    image = head((8, 64, 72))[4:5]
+    made = mr_slices((image // 4).clip(0, 255).astype(np.uint8) if bits == 8 else image)[0]
     made["PixelData"].VR = "OB" if bits == 8 else "OW"
     return made
 

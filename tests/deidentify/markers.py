@@ -218,7 +218,7 @@ def _plant_around(dataset: Dataset, markers: Markers) -> None:
     dataset.preamble = markers.text("preamble").encode().ljust(128, b"\0")
     meta = dataset.file_meta
     meta.ImplementationClassUID = UID(markers.uid())
-    meta.ImplementationVersionName = markers.text("implementation version")
+    setattr(meta, "ImplementationVersionName", markers.text("implementation version"))
     for name in ("Source", "Sending", "Receiving"):
         setattr(meta, f"{name}ApplicationEntityTitle", markers.text(f"{name} AE title"))
     meta.PrivateInformationCreatorUID = markers.uid()

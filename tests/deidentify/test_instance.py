@@ -5,6 +5,7 @@ import io
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_bits_above_bits_stored_are_cleared(syntax: UID, signed: bool) -> None:
         ("pixel-data-missing", {"PixelData": None}),
     ],
 )
-def test_refuses_by_name(reason: str, change: dict[str, object]) -> None:
+def test_refuses_by_name(reason: str, change: dict[str, Any]) -> None:
     with quietly():
         file = as_file(mr_slices(**change)[0])
     with pytest.raises(InputError, match=f"^{reason}:"):
