@@ -37,12 +37,18 @@ PIXEL_BYTES = 8
 """Shortest string that is looked for in pixels, where shorter ones occur by chance."""
 
 _TEXT = frozenset({"AE", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UR", "UT"})
-_BINARY = frozenset({"OB", "OW", "UN", ""})
+_DECODED = _TEXT | {"SQ"}
+_NUMBERS = frozenset({"AT", "FD", "FL", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "UL", "US", "UV"})
+"""What has another VR, one that nobody knows among them, is looked at as bytes."""
+
 _MAX_BLOB_BYTES = 2**22
 _PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]{4,}")
 _LETTERS = re.compile(rb"(?:[\x20-\x7e]\0?){4,}")
 _UID = re.compile(r"(?<![\d.])\d+(?:\.\d+){5,}(?![\d.])", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[\d.]*([Ee][+-]?\d+)?")
+_MEASURED = re.compile(r"\d+([Ee]\d*|[DWMY])?")
+"""A number, one with an exponent, an age."""
+
 _TOKEN = re.compile(rb"[a-z0-9]+")
 _VRS = (
     "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
@@ -139,15 +145,15 @@ def _texts(dataset: Dataset) -> Iterator[tuple[bytes, str, str]]:
     if meta is not None:
         yield from _texts(meta)
     for tag in list(dataset.keys()):
-        element: Any = dataset.get_item(tag)
+        element: Any = dataset.get_item(tag, keep_deferred=True)
         if tag in PIXEL_TAGS:
             continue
         raw = element.value if isinstance(element, RawDataElement) else None
         vr = element.VR or _vr(tag)
-        if isinstance(raw, bytes) and ((vr in _BINARY and not _is_sequence(raw)) or _absurd(raw)):
-            yield raw[:_MAX_BLOB_BYTES], "", ""
+        if vr in _NUMBERS:
             continue
-        if vr not in _TEXT | _BINARY | {"SQ"}:
+        if isinstance(raw, bytes) and ((vr not in _DECODED and raw[:4] != _ITEM) or _absurd(raw)):
+            yield raw[:_MAX_BLOB_BYTES], "", ""
             continue
         try:
             value = dataset[tag].value
@@ -158,7 +164,7 @@ def _texts(dataset: Dataset) -> Iterator[tuple[bytes, str, str]]:
             for item in value:
                 yield from _texts(item)
         elif isinstance(value, bytes):
-            yield value[:_MAX_BLOB_BYTES], "", vr
+            yield value[:_MAX_BLOB_BYTES], "", ""
         else:
             many = value if isinstance(value, MutableSequence) else [value]
             text = "\\".join("" if part is None else str(part) for part in many)
@@ -166,10 +172,6 @@ def _texts(dataset: Dataset) -> Iterator[tuple[bytes, str, str]]:
 
 
 _ITEM = b"\xfe\xff\x00\xe0"
-
-
-def _is_sequence(raw: bytes) -> bool:
-    return raw[:4] == _ITEM
 
 
 def _absurd(raw: bytes) -> bool:
@@ -182,7 +184,7 @@ def _vr(tag: BaseTag) -> str:
 
 
 def _take(found: Identifying, raw: bytes, text: str, vr: str) -> None:
-    if vr in _BINARY:
+    if vr not in _TEXT:
         _take_blob(found, raw)
         return
     values = [value.strip(" \0") for value in text.split("\\")]
@@ -237,7 +239,7 @@ def _take_blob(found: Identifying, blob: bytes) -> None:
         for uid in _UID.findall(text):
             _take_uid(found, uid)
         for word in re.findall(r"[A-Za-z0-9]+", text):
-            if len(word) >= WORD_LETTERS and any(map(str.isalpha, word)):
+            if len(word) >= WORD_LETTERS and not _MEASURED.fullmatch(word):
                 found.words.add(word.lower())
 
 

@@ -17,8 +17,9 @@ CODES = (
     ("113100", "Basic Application Confidentiality Profile"),
     ("113105", "Clean Descriptors Option"),
     ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+    ("113108", "Retain Patient Characteristics Option"),
 )
-"""PS3.16 CID 7050: what docs/deidentification.md says is met."""
+"""PS3.16 CID 7050; docs/deidentification.md says where we keep less than an option allows."""
 
 
 def rewritten(dataset: Dataset, allowed: AllowList, patient: Patient) -> Dataset:

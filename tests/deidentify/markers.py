@@ -218,10 +218,10 @@ def _plant_around(dataset: Dataset, markers: Markers) -> None:
     dataset.preamble = markers.text("preamble").encode().ljust(128, b"\0")
     meta = dataset.file_meta
     meta.ImplementationClassUID = UID(markers.uid())
-    setattr(meta, "ImplementationVersionName", markers.text("implementation version"))
+    meta.ImplementationVersionName = markers.text("implementation version")
     for name in ("Source", "Sending", "Receiving"):
         setattr(meta, f"{name}ApplicationEntityTitle", markers.text(f"{name} AE title"))
-    meta.PrivateInformationCreatorUID = markers.uid()
+    meta.PrivateInformationCreatorUID = UID(markers.uid())
     meta.PrivateInformation = markers.text("private information").encode()
 
 

@@ -87,7 +87,7 @@ def test_the_object_says_what_was_done_to_it() -> None:
     assert made.PatientIdentityRemoved == "YES"
     assert made.LongitudinalTemporalInformationModified == "MODIFIED"
     codes = [code.CodeValue for code in made.DeidentificationMethodCodeSequence]
-    assert codes == ["113100", "113105", "113107"]
+    assert codes == ["113100", "113105", "113107", "113108"]
 
 
 def test_instances_stay_together_and_patients_apart() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from mri_guard.deidentify import DeidentificationKey, allow_list, deidentify, instance
 from mri_guard.deidentify.residue import VOCABULARY, identifying, require_clean
@@ -87,7 +89,30 @@ def test_private_words_are_looked_for_too() -> None:
         require_clean(identifying(image), b"\0SCHNEIDER \0", b"", ())
 
 
+@pytest.mark.parametrize("vr", ["DS", "TM", "MO", "UN", "OB"])
+def test_a_name_is_found_wherever_it_was_put(vr: str) -> None:
+    image = Dataset()
+    image[0x00180050] = RawDataElement(Tag(0x00180050), vr, 8, b"Schneide", 0, False, True)
+    with pytest.raises(InputError, match="1 words"):
+        require_clean(identifying(image), b"\0SCHNEIDE\0", b"", ())
+
+
+def test_an_exponent_and_an_age_are_no_words() -> None:
+    image = Dataset()
+    image[0x00101010] = RawDataElement(Tag(0x00101010), "AS", 4, b"047Y", 0, False, True)
+    image[0x00180050] = RawDataElement(Tag(0x00180050), "DS", 8, b"1.1234e5", 0, False, True)
+    require_clean(identifying(image), b"1.1234e5\\047Y", b"", ())
+
+
 def test_the_vocabulary_holds_no_number_long_enough_to_look_for() -> None:
     longer = [word for word in VOCABULARY if word.isdigit() and len(word) >= 6]
-    assert sorted(longer) == ["000000", "113100", "113105", "113107", "12738006", "69536005"]
+    assert sorted(longer) == [
+        "000000",
+        "113100",
+        "113105",
+        "113107",
+        "113108",
+        "12738006",
+        "69536005",
+    ]
     assert all(re.fullmatch(r"[a-z0-9]+", word) for word in VOCABULARY)
