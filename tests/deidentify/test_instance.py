@@ -25,7 +25,7 @@ from mri_guard.readers import Decoder
 from mri_guard.readers.frames import frames_of
 from mri_guard.readers.values import quietly
 from mri_guard.records import Format, Scan, Source
-from tests.deidentify.images import one_slice
+from tests.deidentify.images import CODESTREAMS, compressed, one_slice
 from tests.deidentify.markers import Markers, as_file, originals, plant_everywhere
 from tests.deidentify.table_e1_1 import TABLE_E1_1
 from tests.dicom_files import enhanced_mr, mr_slices, write
@@ -180,6 +180,23 @@ def test_every_cut_file_is_refused_or_read() -> None:
     for length in range(0, len(file), 37):
         with pytest.raises(InputError):
             deidentify(file[:length], KEY)
+
+
+def test_hostile_bytes_end_in_a_refusal_or_a_file() -> None:
+    rng = np.random.default_rng(11)
+    files = [as_file(mr_slices()[0]), as_file(compressed(CODESTREAMS["JPEG-LS"]))]
+    ends: set[str] = set()
+    for number in range(200):
+        hurt = bytearray(files[number % 2])
+        for at in rng.integers(128, 2000, rng.integers(1, 6)):
+            hurt[at] = rng.integers(0, 256)
+        try:
+            assert deidentify(bytes(hurt), KEY).content[:128] == bytes(128)
+            ends.add("made")
+        except InputError as refused:
+            ends.add(refused.reason)
+    assert "made" in ends
+    assert len(ends) > 5
 
 
 @pytest.mark.parametrize("multi_frame", [False, True])
