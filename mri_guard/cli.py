@@ -221,9 +221,14 @@ def deidentify(
     if paths and out is not None:
         with _work_folder() as work:
             files = [file for _, source in _sources(paths, work, None) for file in source.files]
-            results = list(deidentify_files(files, out, key))
-    if identities is not None:
-        write_identities(identities, results)
+            try:
+                for result in deidentify_files(files, out, key):
+                    results.append(result)
+            except OSError as error:
+                fail(f"cannot read or write: {type(error).__name__}", BROKEN)
+            finally:  # what has been written must not lose its way back
+                if identities is not None:
+                    write_identities(identities, results)
     rows = [
         {
             "source": str(result.source),

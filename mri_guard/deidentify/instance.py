@@ -27,7 +27,7 @@ ALLOW_LISTS: dict[str, AllowList] = {
     MRImageStorage: SINGLE_FRAME,
     EnhancedMRImageStorage: MULTI_FRAME,
 }
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_INSTANCE_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,7 @@ def _parse(content: bytes) -> FileDataset:
 def _kind(dataset: FileDataset) -> tuple[AllowList, UID]:
     syntax = text(dataset.file_meta, "TransferSyntaxUID")
     if syntax not in ALLOWED:
-        raise UnreadableError(
-            "transfer-syntax", f"{uid_name(dataset.file_meta, 'TransferSyntaxUID')}"
-        )
+        raise UnreadableError("transfer-syntax", uid_name(dataset.file_meta, "TransferSyntaxUID"))
     sop_class = text(dataset, "SOPClassUID")
     if sop_class not in ALLOW_LISTS:
         seen = uid_name(dataset, "SOPClassUID")
@@ -132,9 +130,10 @@ def _kind(dataset: FileDataset) -> tuple[AllowList, UID]:
 
 
 def _patient(dataset: Dataset, key: DeidentificationKey) -> tuple[Patient, Identity]:
-    for keyword in _UIDS[:3]:
-        if not text(dataset, keyword):
-            raise UnreadableError("uid-missing", f"no {keyword}")
+    for keyword in _INSTANCE_UIDS:
+        uid = text(dataset, keyword)
+        if not uid or "\\" in uid:
+            raise UnreadableError("uid-missing", f"{keyword}: one value wanted")
     who = next(
         found
         for keyword in ("PatientID", "PatientName", "StudyInstanceUID")
@@ -142,11 +141,10 @@ def _patient(dataset: Dataset, key: DeidentificationKey) -> tuple[Patient, Ident
     )
     days = shift_days(key, who)
     pseudonym = f"P-{key.digest('pseudonym', who)[:8].hex()}"
-    uids = {
-        uid: keyed_uid(key, uid)
-        for keyword in _UIDS
-        if (uid := text(dataset, keyword)) and not is_registered(uid)
-    }
+    uids = {uid: keyed_uid(key, uid) for uid in (text(dataset, name) for name in _INSTANCE_UIDS)}
+    frame = text(dataset, "FrameOfReferenceUID")
+    if frame and not is_registered(frame):
+        uids[frame] = keyed_uid(key, frame)
     identity = Identity(
         attributes=attributes_of(dataset), uids=uids, shift_days=days, key_name=key.name
     )

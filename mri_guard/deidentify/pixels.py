@@ -33,8 +33,8 @@ def set_pixels(source: Dataset, made: Dataset, syntax: UID) -> None:
     JPEG and JPEG 2000 lose what is no image: comments, application segments, bytes behind the end.
 
     Raises:
-        UnreadableError: `photometric`, `bits`, `pixel-data-missing`, `pixel-data-short`,
-            `pixels-do-not-decode`, `codestream`.
+        UnreadableError: `photometric`, `bits`, `matrix-not-sane`, `pixel-data-missing`,
+            `pixel-data-short`, `frame-count`, `pixels-do-not-decode`, `codestream`.
     """
     layout = _Layout(source, big_endian=syntax == ExplicitVRBigEndian)
     with quietly():

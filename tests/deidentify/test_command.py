@@ -100,3 +100,12 @@ def test_the_same_key_keeps_series_together_over_runs(tmp_path: Path) -> None:
         made.append(dcmread(said["files"][0]["written"]))
     assert made[0].SeriesInstanceUID == made[1].SeriesInstanceUID
     assert made[0].SOPInstanceUID != made[1].SOPInstanceUID
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    write(mr_slices()[:1], tmp_path / "in")
+    (tmp_path / "out").write_text("a file")
+    status, _ = run(
+        tmp_path / "in", "--out", tmp_path / "out", "--key-file", tmp_path / "key", "--make-key"
+    )
+    assert status == BROKEN

@@ -156,6 +156,7 @@ def test_bits_above_bits_stored_are_cleared(syntax: UID, signed: bool) -> None:
         ("pixel-data-short", {"Rows": 4000}),
         ("matrix-not-sane", {"Rows": 0}),
         ("uid-missing", {"StudyInstanceUID": ""}),
+        ("uid-missing", {"SOPInstanceUID": ["1.2.3", "1.2.4"]}),
         ("pixel-data-missing", {"PixelData": None}),
     ],
 )
