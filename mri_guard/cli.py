@@ -25,6 +25,13 @@ from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
+from mri_guard.deidentify import (
+    FileResult,
+    deidentify_files,
+    load_key_file,
+    make_key_file,
+    write_identities,
+)
 from mri_guard.determinism import generator
 from mri_guard.errors import BundleError, InputError, SettingsError
 from mri_guard.evaluation.ablation import evaluate_ablation
@@ -201,6 +208,58 @@ def hostile(
     """Write hostile and broken series, each with one defect, for `evaluate sanitization`."""
     manifest = write_corpus(out, seed, show_progress=not as_json)
     say({"manifest": str(manifest)}, f"manifest: {manifest}", as_json=as_json)
+
+
+@app.command()
+@exits
+def deidentify(
+    key_file: Annotated[Path, typer.Option(help="Secret that pseudonyms are derived from.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="DICOM folder, zip or file.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the new files.")] = None,
+    identities: Annotated[
+        Path | None,
+        typer.Option(help="New file for who is who, encrypted with the key; else it is lost."),
+    ] = None,
+    make_key: Annotated[bool, typer.Option("--make-key", help="Make the key file first.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the patient out of MR images; pixels stay as they are, also a face or text in them."""
+    if paths and out is None:
+        fail("--out is wanted: a folder for the new files", CALLED_WRONGLY)
+    if not paths and not make_key:
+        fail("nothing to de-identify; wanted PATHS, or --make-key", CALLED_WRONGLY)
+    if identities is not None and identities.exists():
+        fail("--identities names a file that exists; wanted a new one", CALLED_WRONGLY)
+    key = make_key_file(key_file) if make_key else load_key_file(key_file)
+    results: list[FileResult] = []
+    if paths and out is not None:
+        with _work_folder() as work:
+            files = [file for _, source in _sources(paths, work, None) for file in source.files]
+            try:
+                for result in deidentify_files(files, out, key):
+                    results.append(result)
+            except OSError as error:
+                fail(f"cannot read or write: {type(error).__name__}", BROKEN)
+            finally:  # what has been written must not lose its way back
+                if identities is not None:
+                    write_identities(identities, results)
+    rows = [
+        {
+            "source": str(result.source),
+            "written": str(result.written) if result.written else None,
+            "reason": result.reason,
+            "detail": result.detail,
+            "milliseconds": result.milliseconds,
+        }
+        for result in results
+    ]
+    table = Table("source", "written", "reason", "detail")
+    for row in rows:
+        table.add_row(*(str(row[name] or "") for name in ("source", "written", "reason", "detail")))
+    say({"key": key.name, "files": rows}, table if rows else f"key {key.name}", as_json=as_json)
+    raise typer.Exit(0 if all(result.written for result in results) else SAID_NO)
 
 
 @contextmanager

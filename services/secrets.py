@@ -19,10 +19,13 @@ class Secrets:
     Attributes:
         audit_key: of the audit chain's HMAC.
         identifier_key: of the keyed digests that stand for UIDs in the database and the logs.
+        identity_keys: of identified headers and of de-identified UIDs and dates: the present one,
+            `identity.key`, then former ones, `identity-*.key`, which open but seal nothing more.
     """
 
     audit_key: SecretBytes
     identifier_key: SecretBytes
+    identity_keys: tuple[SecretBytes, ...]
 
 
 def load_or_create(home: Path) -> Secrets:
@@ -33,8 +36,11 @@ def load_or_create(home: Path) -> Secrets:
     """
     folder = home / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    former = sorted(folder.glob("identity-*.key"), reverse=True)
     return Secrets(
-        audit_key=_key(folder / "audit.key"), identifier_key=_key(folder / "identifier.key")
+        audit_key=_key(folder / "audit.key"),
+        identifier_key=_key(folder / "identifier.key"),
+        identity_keys=tuple(map(_key, (folder / "identity.key", *former))),
     )
 
 

@@ -1,4 +1,7 @@
-"""Every table. Identified DICOM stays in the spool; here are keyed digests and results alone."""
+"""Every table. Identified DICOM stays in the spool; here are keyed digests and results alone.
+
+What joins a digest to a patient lies sealed in `IdentifiedHeader`, with a key that is not here.
+"""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -181,6 +184,18 @@ class Case(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
     series: Mapped[Series] = relationship()
     claimed_by: Mapped["User | None"] = relationship()
+
+
+class IdentifiedHeader(Base):
+    """Whom a series shows, sealed (`services.identities`); read to write results back."""
+
+    __tablename__ = "identified_header"
+
+    series_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Of the series; no foreign key, so that the table can move to a database of its own."""
+    sealed: Mapped[bytes]
+    """AES-256-GCM, bound to the digest."""
+    written_at: Mapped[datetime]
 
 
 class ReviewEvent(Base):

@@ -5,10 +5,13 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import select
 
+from mri_guard.deidentify import Identity
+from services import identities
 from services.audit import chain
 from services.context import Context
-from services.db.models import Job, Series, SeriesState
+from services.db.models import Instance, Job, Series, SeriesState
 from services.intake.service import ACTOR
+from services.intake.spool import Spool
 
 logger = structlog.get_logger(__name__)
 
@@ -30,6 +33,7 @@ def complete_quiet_series(context: Context, now: datetime, started_at: datetime)
         candidates = session.scalars(select(Series.id).where(*silent).order_by(Series.id)).all()
     completed = 0
     for series_id in candidates:
+        identity = _identity(context, series_id)  # reads files, so before the write lock is held
         with context.database.transaction() as session:
             series = session.scalar(
                 select(Series).where(Series.id == series_id, *silent).with_for_update()
@@ -37,6 +41,8 @@ def complete_quiet_series(context: Context, now: datetime, started_at: datetime)
             if series is None:  # an instance came in between, or another process was faster
                 continue
             series.state = SeriesState.COMPLETE
+            if identity is not None:
+                identities.keep(session, context, series.series_digest, identity)
             session.add(
                 Job(series_id=series.id, revision=series.revision, created_at=now, lease_until=None)
             )
@@ -53,3 +59,13 @@ def complete_quiet_series(context: Context, now: datetime, started_at: datetime)
             "intake.series.completed", series=series.series_digest, revision=series.revision
         )
     return completed
+
+
+def _identity(context: Context, series_id: int) -> Identity | None:
+    """Whom the series shows, as its files say. An instance that comes meanwhile reopens it."""
+    with context.database.reading() as session:
+        known = session.scalars(
+            select(Instance.sha256).where(Instance.series_id == series_id).order_by(Instance.id)
+        ).all()
+    spool = Spool(context.settings.home)
+    return identities.identity_of_files(context, [spool.path(sha256) for sha256 in known])

@@ -30,7 +30,11 @@ CLAIM_MINUTES = 30.0
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 READERS = 3
 CASES = 2
-SECRETS = Secrets(audit_key=KEY, identifier_key=SecretBytes(b"i" * 32))
+SECRETS = Secrets(
+    audit_key=KEY,
+    identifier_key=SecretBytes(b"i" * 32),
+    identity_keys=(SecretBytes(b"j" * 32),),
+)
 
 
 @dataclass

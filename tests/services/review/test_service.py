@@ -17,7 +17,11 @@ from services.secrets import Secrets
 from tests.services.making import KEY, make_case
 
 READERS = 6
-SECRETS = Secrets(audit_key=KEY, identifier_key=SecretBytes(b"i" * 32))
+SECRETS = Secrets(
+    audit_key=KEY,
+    identifier_key=SecretBytes(b"i" * 32),
+    identity_keys=(SecretBytes(b"j" * 32),),
+)
 
 
 @pytest.fixture
