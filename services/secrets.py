@@ -19,10 +19,12 @@ class Secrets:
     Attributes:
         audit_key: of the audit chain's HMAC.
         identifier_key: of the keyed digests that stand for UIDs in the database and the logs.
+        fingerprint_key: of the fingerprints by which near-duplicates are found.
     """
 
     audit_key: SecretBytes
     identifier_key: SecretBytes
+    fingerprint_key: SecretBytes
 
 
 def load_or_create(home: Path) -> Secrets:
@@ -34,7 +36,9 @@ def load_or_create(home: Path) -> Secrets:
     folder = home / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Secrets(
-        audit_key=_key(folder / "audit.key"), identifier_key=_key(folder / "identifier.key")
+        audit_key=_key(folder / "audit.key"),
+        identifier_key=_key(folder / "identifier.key"),
+        fingerprint_key=_key(folder / "fingerprint.key"),
     )
 
 
