@@ -3,8 +3,8 @@
 A sender is a calling AE title or an API user. What it has sent is counted in the transaction that
 registers an instance, so that nothing is counted that was not kept and processes share one count.
 Before an instance is taken we look whether the sender has come to a limit; what is refused is
-refused then, and never lies in the spool. So a sender may pass a limit by what it had under way: one
-instance for each of its associations, or one upload.
+refused then, and never lies in the spool. So a sender may pass a limit by what it had under way:
+one instance for each of its associations, or one upload.
 """
 
 from dataclasses import dataclass
@@ -171,7 +171,7 @@ def tell(context: Context, sender: str, error: LimitError) -> None:
 def count(session: Session, sender: str, size_bytes: int, window_seconds: int) -> None:
     """Counts one instance of a sender, whose row stays locked until the transaction ends.
 
-    Call it first in a transaction: whoever locks a sender and the audit chain does so in this order.
+    Call it first in a transaction: whoever locks a sender and the audit chain locks it first.
     """
     _upsert(session, sender, clock.now(), window_seconds, instances=1, size_bytes=size_bytes)
 
