@@ -86,12 +86,12 @@ def cell_means(scan: Scan) -> NDArray[np.float64]:
     Raises:
         SeriesError: `fingerprint-failed`.
     """
+    if not np.isfinite(scan.voxels).all():
+        raise SeriesError("fingerprint-failed", "voxels that are not finite; wanted finite ones")
     turn = nibabel.orientations.io_orientation(scan.affine)
     look: NDArray[np.float32] = nibabel.orientations.apply_orientation(scan.voxels, turn)
     for axis, size in enumerate(look.shape):
         look = _along(look, _shares(0, size, min(LOOK, size), size), axis)
-    if not np.isfinite(look).all():
-        raise SeriesError("fingerprint-failed", "voxels that are not finite; wanted finite ones")
     low, high = np.percentile(look, (5, 98))
     bright = np.clip((look - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1)
     bright[bright < DARK] = 0
@@ -106,7 +106,8 @@ def cell_means(scan: Scan) -> NDArray[np.float64]:
     first, middle, third = np.percentile(means, (25, 50, 75))
     if not third > first:
         raise SeriesError("fingerprint-failed", "nothing stands out from the background")
-    return np.clip((means - middle) / (third - first), -FARTHEST, FARTHEST)
+    spread: NDArray[np.float64] = (means - middle) / (third - first)
+    return spread.clip(-FARTHEST, FARTHEST)
 
 
 def _between(profile: NDArray[np.float32]) -> tuple[float, float]:
@@ -128,7 +129,8 @@ def _shares(start: float, stop: float, count: int, size: int) -> NDArray[np.floa
     edges, points = np.linspace(start, stop, count + 1), np.arange(size)
     covered = np.minimum(edges[1:, None], points + 1) - np.maximum(edges[:-1, None], points)
     covered = covered.clip(0)
-    return (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float64] = covered / covered.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32)
 
 
 def _along(

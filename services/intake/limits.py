@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
-from sqlalchemy import Row, case, func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -98,9 +98,33 @@ def seconds_left(now: datetime, seconds: int) -> int:
     return seconds - int(now.timestamp() % seconds)
 
 
-def usage(session: Session, sender: str, now: datetime, window_seconds: int) -> Usage:
-    """What a sender has sent so far."""
-    return _usage(_row(session, sender), now, window_seconds)
+def usage(
+    session: Session, sender: str, now: datetime, window_seconds: int
+) -> tuple[Usage, datetime | None]:
+    """What a sender has sent, and until when the audit log need not be told of a limit."""
+    columns = (
+        SenderUsage.window,
+        SenderUsage.window_instances,
+        SenderUsage.window_bytes,
+        SenderUsage.day,
+        SenderUsage.day_instances,
+        SenderUsage.day_bytes,
+        SenderUsage.told_until,
+    )
+    row = session.execute(
+        select(*columns).where(SenderUsage.sender == sender[:MAX_SENDER_CHARACTERS])
+    ).first()
+    if row is None:
+        return Usage(), None
+    window, day = number(now, window_seconds), number(now, DAY_SECONDS)
+    in_window, in_day = row.window in (window, window + 1), row.day in (day, day + 1)
+    used = Usage(
+        window_instances=row.window_instances if in_window else 0,
+        window_bytes=row.window_bytes if in_window else 0,
+        day_instances=row.day_instances if in_day else 0,
+        day_bytes=row.day_bytes if in_day else 0,
+    )
+    return used, row.told_until
 
 
 def admit(
@@ -126,15 +150,12 @@ def admit(
     """
     now, settings = clock.now(), context.settings
     with context.database.reading() as session:
-        row = _row(session, sender)
-        error: LimitError | None = None
-        if not within_upload:
-            seen = _usage(row, now, settings.sender_window_seconds)
-            error = seen.reached(now, settings)
+        used, told_until = usage(session, sender, now, settings.sender_window_seconds)
+        error: LimitError | None = None if within_upload else used.reached(now, settings)
         if error is None and series is not None and study is not None:
             error = _full(session, series, study, settings)
     if error is not None:
-        if row is None or row.told_until is None or now >= row.told_until:
+        if told_until is None or now >= told_until:
             tell(context, sender, error)
         raise error
 
@@ -211,38 +232,6 @@ def _upsert(
                 "day_bytes": given.day_bytes + case((same_day, table.day_bytes), else_=0),
             },
         )
-    )
-
-
-Counted = Row[tuple[int, int, int, int, int, int, datetime | None]]
-_COLUMNS = (
-    SenderUsage.window,
-    SenderUsage.window_instances,
-    SenderUsage.window_bytes,
-    SenderUsage.day,
-    SenderUsage.day_instances,
-    SenderUsage.day_bytes,
-    SenderUsage.told_until,
-)
-
-
-def _row(session: Session, sender: str) -> Counted | None:
-    return session.execute(
-        select(*_COLUMNS).where(SenderUsage.sender == sender[:MAX_SENDER_CHARACTERS])
-    ).first()
-
-
-def _usage(row: Counted | None, now: datetime, seconds: int) -> Usage:
-    if row is None:
-        return Usage()
-    window, day = number(now, seconds), number(now, DAY_SECONDS)
-    in_window = row.window in (window, window + 1)
-    in_day = row.day in (day, day + 1)
-    return Usage(
-        window_instances=row.window_instances if in_window else 0,
-        window_bytes=row.window_bytes if in_window else 0,
-        day_instances=row.day_instances if in_day else 0,
-        day_bytes=row.day_bytes if in_day else 0,
     )
 
 
