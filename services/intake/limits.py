@@ -12,8 +12,16 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
-from sqlalchemy import case, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    bindparam,
+    func,
+    literal,
+    outerjoin,
+    select,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -98,24 +106,44 @@ def seconds_left(now: datetime, seconds: int) -> int:
     return seconds - int(now.timestamp() % seconds)
 
 
-def usage(
-    session: Session, sender: str, now: datetime, window_seconds: int
-) -> tuple[Usage, datetime | None]:
-    """What a sender has sent, and until when the audit log need not be told of a limit."""
-    columns = (
-        SenderUsage.window,
-        SenderUsage.window_instances,
-        SenderUsage.window_bytes,
-        SenderUsage.day,
-        SenderUsage.day_instances,
-        SenderUsage.day_bytes,
-        SenderUsage.told_until,
-    )
-    row = session.execute(
-        select(*columns).where(SenderUsage.sender == sender[:MAX_SENDER_CHARACTERS])
-    ).first()
-    if row is None:
-        return Usage(), None
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known before an instance is taken.
+
+    Attributes:
+        usage: of its sender.
+        told_until: until then the audit log need not be told of the sender's limit.
+        in_series: instances of its series.
+        in_study: instances of its study.
+    """
+
+    usage: Usage
+    told_until: datetime | None
+    in_series: int
+    in_study: int
+
+
+_always = select(literal(1).label("one")).subquery()
+_SEEN = select(
+    SenderUsage.__table__,
+    select(func.coalesce(func.max(Series.instance_count), 0))
+    .where(Series.series_digest == bindparam("series"))
+    .scalar_subquery()
+    .label("in_series"),
+    select(func.coalesce(func.sum(Series.instance_count), 0))
+    .where(Series.study_digest == bindparam("study"))
+    .scalar_subquery()
+    .label("in_study"),
+).select_from(outerjoin(_always, SenderUsage, SenderUsage.sender == bindparam("who")))
+"""One statement, built once, since every instance asks it."""
+
+
+def look_up(
+    session: Session, sender: str, now: datetime, window_seconds: int, *, series: str, study: str
+) -> Seen:
+    """What a sender has sent and how far a series and a study (digests) have grown."""
+    values = {"who": sender[:MAX_SENDER_CHARACTERS], "series": series, "study": study}
+    row = session.execute(_SEEN, values).one()
     window, day = number(now, window_seconds), number(now, DAY_SECONDS)
     in_window, in_day = row.window in (window, window + 1), row.day in (day, day + 1)
     used = Usage(
@@ -124,7 +152,7 @@ def usage(
         day_instances=row.day_instances if in_day else 0,
         day_bytes=row.day_bytes if in_day else 0,
     )
-    return used, row.told_until
+    return Seen(used, row.told_until, row.in_series, row.in_study)
 
 
 def admit(
@@ -132,8 +160,8 @@ def admit(
     sender: str,
     *,
     within_upload: bool = False,
-    series: str | None = None,
-    study: str | None = None,
+    series: str = "",
+    study: str = "",
 ) -> None:
     """Returns when one more instance may be taken.
 
@@ -141,8 +169,8 @@ def admit(
         context: the deployment.
         sender: whose rate and quota are looked at.
         within_upload: whether that was done already, for an upload as a whole.
-        series: digest of the series that the instance belongs to, if its bytes tell.
-        study: digest of its study, if they do.
+        series: digest of the series that the instance belongs to; empty when its bytes tell none.
+        study: digest of its study, likewise.
 
     Raises:
         SenderLimitError: `sender-rate` or `sender-quota`.
@@ -150,14 +178,14 @@ def admit(
     """
     now, settings = clock.now(), context.settings
     with context.database.reading() as session:
-        used, told_until = usage(session, sender, now, settings.sender_window_seconds)
-        error: LimitError | None = None if within_upload else used.reached(now, settings)
-        if error is None and series is not None and study is not None:
-            error = _full(session, series, study, settings)
-    if error is not None:
-        if told_until is None or now >= told_until:
-            tell(context, sender, error)
-        raise error
+        seconds = settings.sender_window_seconds
+        seen = look_up(session, sender, now, seconds, series=series, study=study)
+    error = None if within_upload else seen.usage.reached(now, settings)
+    refusal = error or _full(seen, settings)
+    if refusal is not None:
+        if seen.told_until is None or now >= seen.told_until:
+            tell(context, sender, refusal)
+        raise refusal
 
 
 def tell(context: Context, sender: str, error: LimitError) -> None:
@@ -197,59 +225,48 @@ def count(session: Session, sender: str, size_bytes: int, window_seconds: int) -
     _upsert(session, sender, clock.now(), window_seconds, instances=1, size_bytes=size_bytes)
 
 
+_ADD = text("""
+    INSERT INTO sender_usage AS mine (
+        sender, "window", window_instances, window_bytes, day, day_instances, day_bytes, limited
+    ) VALUES (:sender, :window, :instances, :bytes, :day, :instances, :bytes, 0)
+    ON CONFLICT (sender) DO UPDATE SET
+        "window" = CASE WHEN mine."window" = :window + 1 THEN mine."window" ELSE :window END,
+        window_instances = :instances + CASE
+            WHEN mine."window" IN (:window, :window + 1) THEN mine.window_instances ELSE 0 END,
+        window_bytes = :bytes + CASE
+            WHEN mine."window" IN (:window, :window + 1) THEN mine.window_bytes ELSE 0 END,
+        day = CASE WHEN mine.day = :day + 1 THEN mine.day ELSE :day END,
+        day_instances = :instances + CASE
+            WHEN mine.day IN (:day, :day + 1) THEN mine.day_instances ELSE 0 END,
+        day_bytes = :bytes + CASE
+            WHEN mine.day IN (:day, :day + 1) THEN mine.day_bytes ELSE 0 END
+""").bindparams(
+    bindparam("window", type_=BigInteger),
+    bindparam("day", type_=Integer),
+    bindparam("instances", type_=Integer),
+    bindparam("bytes", type_=BigInteger),
+)
+"""As text, since every instance runs it. A host whose clock lags counts into the newer window."""
+
+
 def _upsert(
     session: Session, sender: str, now: datetime, seconds: int, *, instances: int, size_bytes: int
 ) -> None:
-    table = SenderUsage
-    insert = postgresql.insert if _is_postgres(session) else sqlite.insert
-    window, day = number(now, seconds), number(now, DAY_SECONDS)
-    new = insert(table).values(
-        sender=sender[:MAX_SENDER_CHARACTERS],
-        window=window,
-        window_instances=instances,
-        window_bytes=size_bytes,
-        day=day,
-        day_instances=instances,
-        day_bytes=size_bytes,
-        limited=0,
-    )
-    # A host whose clock lags by a little counts into the newer window.
-    same_window = or_(table.window == window, table.window == window + 1)
-    same_day = or_(table.day == day, table.day == day + 1)
-    given = new.excluded
-    session.execute(
-        new.on_conflict_do_update(
-            index_elements=[table.sender],
-            set_={
-                "window": case((same_window, table.window), else_=given.window),
-                "window_instances": given.window_instances
-                + case((same_window, table.window_instances), else_=0),
-                "window_bytes": given.window_bytes
-                + case((same_window, table.window_bytes), else_=0),
-                "day": case((same_day, table.day), else_=given.day),
-                "day_instances": given.day_instances
-                + case((same_day, table.day_instances), else_=0),
-                "day_bytes": given.day_bytes + case((same_day, table.day_bytes), else_=0),
-            },
-        )
-    )
+    values = {
+        "sender": sender[:MAX_SENDER_CHARACTERS],
+        "window": number(now, seconds),
+        "day": number(now, DAY_SECONDS),
+        "instances": instances,
+        "bytes": size_bytes,
+    }
+    session.execute(_ADD, values)
 
 
-def _full(session: Session, series: str, study: str, settings: Settings) -> LimitError | None:
-    in_series = session.scalar(select(Series.instance_count).where(Series.series_digest == series))
-    if (in_series or 0) >= settings.max_series_instances:
-        return LimitError(
-            "series-full", f"{in_series} instances; {settings.max_series_instances} allowed"
-        )
-    in_study = session.scalar(
-        select(func.sum(Series.instance_count)).where(Series.study_digest == study)
-    )
-    if (in_study or 0) >= settings.max_study_instances:
-        return LimitError(
-            "study-full", f"{in_study} instances; {settings.max_study_instances} allowed"
-        )
+def _full(seen: Seen, settings: Settings) -> LimitError | None:
+    for reason, there, most in (
+        ("series-full", seen.in_series, settings.max_series_instances),
+        ("study-full", seen.in_study, settings.max_study_instances),
+    ):
+        if there >= most:
+            return LimitError(reason, f"{there} instances; {most} allowed")
     return None
-
-
-def _is_postgres(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"

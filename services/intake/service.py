@@ -112,8 +112,8 @@ def take(
         context,
         sender,
         within_upload=within_upload,
-        series=names.series if names else None,
-        study=names.study if names else None,
+        series=names.series if names else "",
+        study=names.study if names else "",
     )
     try:
         spooled = spool.store(chunks)

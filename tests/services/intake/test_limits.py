@@ -37,7 +37,7 @@ Listening = Callable[[Context], Modality]
 
 def used(database: Database, sender: str, now: datetime, seconds: int = 60) -> Usage:
     with database.reading() as session:
-        return limits.usage(session, sender, now, seconds)[0]
+        return limits.look_up(session, sender, now, seconds, series="", study="").usage
 
 
 def limited(context: Context) -> list[AuditEntry]:
