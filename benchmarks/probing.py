@@ -128,9 +128,13 @@ def main() -> None:
         start = time.perf_counter()
         prints.append((who, fingerprint(scan, KEY)))
         milliseconds.append((time.perf_counter() - start) * 1000)
-    for (who, one), (other_who, other) in combinations(prints, 2):
+    alike = [0] * len(prints)
+    for (first, (who, one)), (second, (other_who, other)) in combinations(enumerate(prints), 2):
         name = "one person, another session" if who == other_who else "two people"
         shared.setdefault(name, []).append(overlap(one, other))
+        if shared[name][-1] >= NEAR:
+            alike[first] += 1
+            alike[second] += 1
     if not options.pairs_only:
         for number, (_, scan) in enumerate(scans):
             for name, change in CHANGES.items():
@@ -145,6 +149,7 @@ def main() -> None:
                     name = f"PGD {epsilon}/255"
                     shared.setdefault(name, []).append(overlap(prints[number][1], seen))
     Console().print(table(shared, milliseconds))
+    Console().print(f"most near-duplicates of one scan among the others: {max(alike)}")
     if options.json:
         options.json.write_text(json.dumps(shared))
 

@@ -106,9 +106,11 @@ class DicomNode:
                 return
         assoc.acse.send_reject(*LOCAL_LIMIT_EXCEEDED)
         assoc.kill()
-        detail = f"{held} associations; {most} allowed"
         seconds = self._context.settings.sender_window_seconds
-        limits.tell(self._context, sender, SenderLimitError("sender-associations", detail, seconds))
+        detail = f"{held} associations; {most} allowed"
+        error = SenderLimitError("sender-associations", detail, seconds)
+        told_until = limits.told_until(self._context, sender)
+        limits.tell(self._context, sender, error, told_until=told_until)
 
     def _bound(self, event: Any) -> None:
         """Keeps a peer from filling our memory, which pynetdicom lets it.

@@ -183,15 +183,30 @@ def admit(
     error = None if within_upload else seen.usage.reached(now, settings)
     refusal = error or _full(seen, settings)
     if refusal is not None:
-        if seen.told_until is None or now >= seen.told_until:
-            tell(context, sender, refusal)
+        tell(context, sender, refusal, told_until=seen.told_until)
         raise refusal
 
 
-def tell(context: Context, sender: str, error: LimitError) -> None:
-    """Writes to the audit log that a sender came to a limit, once while the limit lasts."""
-    logger.warning("intake.sender.limited", reason=error.reason, detail=error.detail)
+def told_until(context: Context, sender: str) -> datetime | None:
+    """Until when the audit log need not be told of a sender's limit."""
+    with context.database.reading() as session:
+        row = session.get(SenderUsage, sender[:MAX_SENDER_CHARACTERS])
+        return row.told_until if row is not None else None
+
+
+def tell(context: Context, sender: str, error: LimitError, *, told_until: datetime | None) -> None:
+    """Writes to the audit log that a sender came to a limit, once while the limit lasts.
+
+    Args:
+        context: the deployment.
+        sender: who came to it.
+        error: which limit.
+        told_until: as it was read a moment ago, so that a flood of refusals writes nothing.
+    """
     now, seconds = clock.now(), context.settings.sender_window_seconds
+    if told_until is not None and now < told_until:
+        return
+    logger.warning("intake.sender.limited", reason=error.reason, detail=error.detail)
     left = (
         error.retry_after_seconds
         if isinstance(error, SenderLimitError)

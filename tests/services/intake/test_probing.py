@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from mri_guard.errors import ConflictError, NotFoundError
 from mri_guard.journey import Kit
+from mri_guard.perturbation.fingerprint import NEAR
 from mri_guard.records import Decision, Outcome, Priority
 from services import worker
 from services.audit import chain
@@ -165,8 +166,8 @@ def judged(session: Any, settings: Settings, series: Series, look: Look) -> Deci
     return probing.judge(session, settings, KEY, series_id=series.id, look=look, decision=RELEASE)
 
 
-@pytest.mark.parametrize(("shared", "near"), [(15, False), (16, True)])
-def test_sixteen_shared_hashes_are_near(context: Context, shared: int, near: bool) -> None:
+@pytest.mark.parametrize(("shared", "near"), [(NEAR - 1, False), (NEAR, True)])
+def test_enough_shared_hashes_are_near(context: Context, shared: int, near: bool) -> None:
     few = context.settings.model_copy(update={"probing_near_duplicates": 2})
     with context.database.transaction() as session:
         first, second = make_series(session), make_series(session)
