@@ -95,7 +95,7 @@ def judge(
     # Of a file that was in the spool before its row, nobody knows the sender: perhaps a held one.
     if sender in active or (sender == RECOVERED and active):
         reasons.append(QUARANTINED)
-    if look.failed:
+    if look.failed and decision.outcome is not Outcome.QUARANTINE:
         reasons.append(FAILED)
     if not reasons:
         return decision

@@ -127,3 +127,16 @@ def test_tells_real_heads_apart_and_knows_one_again(shared_data: Path) -> None:
         noisy = np.rint(item.voxels + rng.normal(0, 3, item.voxels.shape)).astype(np.float32)
         again = fingerprint(replace(item, voxels=noisy), KEY)
         assert overlap(before, again) >= NEAR
+
+
+def test_nobody_who_comes_every_year_is_taken_for_a_probe(shared_data: Path) -> None:
+    rows = read_manifest(shared_data / "oasis2_t1_slices" / "manifest.csv")[:60]
+    found = [(row.subject, fingerprint(read_nifti(row.scan, Contrast.T1), KEY)) for row in rows]
+    near = [
+        (one[0], other[0])
+        for one, other in combinations(found, 2)
+        if overlap(one[1], other[1]) >= NEAR
+    ]
+    sessions = sum(one[0] == other[0] for one, other in combinations(found, 2))
+    assert all(who == other for who, other in near)
+    assert len(near) < sessions / 3

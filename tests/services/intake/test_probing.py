@@ -231,6 +231,25 @@ def test_keeps_the_journeys_reasons_and_its_urgency(context: Context) -> None:
     assert decision.detail == "ValueError in the fingerprint of the voxels"
 
 
+def test_a_quarantine_says_why_and_not_that_its_fingerprint_failed(context: Context) -> None:
+    broken = Decision(
+        outcome=Outcome.QUARANTINE,
+        priority=Priority.MEDIUM,
+        reasons=("voxels-constant",),
+        detail="one value",
+    )
+    with context.database.transaction() as session:
+        decision = probing.judge(
+            session,
+            context.settings,
+            KEY,
+            series_id=make_series(session).id,
+            look=Look(failed="SeriesError"),
+            decision=broken,
+        )
+    assert decision == broken
+
+
 def test_a_fingerprint_that_fails_ends_in_quarantine(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
