@@ -53,6 +53,7 @@ class DicomNode:
         self._senders: dict[Any, str] = {}
         """Sender of each association that was let in."""
         self._counting = threading.Lock()
+        self._recent = limits.Recent()
 
     def start(self) -> int:
         """The port; from here on associations are accepted, on threads of their own.
@@ -85,7 +86,9 @@ class DicomNode:
     def _store(self, event: Any) -> int:
         sender = str(event.assoc.requestor.ae_title).strip()
         try:
-            service.take(self._context, self._spool, _part10(event), sender=sender)
+            service.take(
+                self._context, self._spool, _part10(event), sender=sender, recent=self._recent
+            )
         except LimitError:
             return OUT_OF_RESOURCES
         except Exception as error:

@@ -87,6 +87,7 @@ def take(
     *,
     sender: str,
     within_upload: bool = False,
+    recent: limits.Recent | None = None,
 ) -> Registered:
     """An instance, durable and registered: it may be acknowledged.
 
@@ -96,6 +97,7 @@ def take(
         chunks: the file.
         sender: calling AE title or API user.
         within_upload: whether the sender's rate and quota have let the whole upload in.
+        recent: senders far from their limits, of a caller that brings many instances.
 
     Raises:
         SenderLimitError: `sender-rate` or `sender-quota`; nothing has been kept.
@@ -114,6 +116,7 @@ def take(
         within_upload=within_upload,
         series=names.series if names else "",
         study=names.study if names else "",
+        recent=recent,
     )
     try:
         spooled = spool.store(chunks)

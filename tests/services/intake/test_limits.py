@@ -336,3 +336,49 @@ def test_answers_429_and_says_when_to_come_back(
     assert refused.json()["reason"] == "sender-rate"
     turned_clock.turn(seconds=42)
     assert send().is_success
+
+
+def test_asks_again_after_a_second_and_for_another_series() -> None:
+    recent = limits.Recent()
+    assert not recent.knows("A", "1", START)
+    recent.note("A", "1", START)
+    assert recent.knows("A", "1", START + timedelta(seconds=0.9))
+    for sender, series, seconds in (
+        ("A", "1", 1.0),
+        ("A", "2", 0.0),
+        ("B", "1", 0.0),
+        ("A", "1", -1.0),
+    ):
+        assert not recent.knows(sender, series, START + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("left", [1999, 2000])
+@pytest.mark.parametrize("near", ["window", "day", "series", "study"])
+def test_is_far_with_two_thousand_left_of_everything(near: str, left: int) -> None:
+    given = Settings()
+    seen = limits.Seen(
+        Usage(
+            window_instances=given.sender_window_instances - left if near == "window" else 0,
+            day_instances=given.sender_quota_instances - left if near == "day" else 0,
+        ),
+        None,
+        given.max_series_instances - left if near == "series" else 0,
+        given.max_study_instances - left if near == "study" else 0,
+    )
+    assert seen.far(given) == (left == 2000)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_is_far_with_four_gigabytes_left(more: int) -> None:
+    given = Settings()
+    sent = (given.sender_window_gb - 4) * GIGABYTE + more
+    seen = limits.Seen(Usage(window_bytes=sent), None, 0, 0)
+    assert seen.far(given) == (more == 0)
+
+
+def test_a_sender_far_from_its_limits_is_counted_all_the_same(
+    opened: Opened, listening: Listening, turned_clock: TurnedClock
+) -> None:
+    context = opened()
+    assert set(listening(context).send(*mr_slices()[:4])) == {0}
+    assert used(context.database, "MODALITY", START).window_instances == 4
