@@ -31,6 +31,20 @@ def write_results(journey: Journey, folder: Path) -> list[Path]:
         journey: what `examine` returned.
         folder: made when missing.
     """
+    written = write_record(journey, folder)
+    if journey.anomaly is not None:
+        written.append(write_map(journey, journey.anomaly.map, folder / MAP))
+        written.append(write_map(journey, journey.anomaly.signed, folder / SIGNED_MAP))
+    return written
+
+
+def write_record(journey: Journey, folder: Path) -> list[Path]:
+    """Files written that tell the decision: the record, and the picture if there is one.
+
+    Args:
+        journey: what `examine` returned.
+        folder: made when missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     record = journey.examination.model_dump(mode="json")
     written = [folder / EXAMINATION]
@@ -40,9 +54,6 @@ def write_results(journey: Journey, folder: Path) -> list[Path]:
         written.append(folder / PICTURE)
         with _whole(written[-1]) as part:
             picture(journey.examination, journey.preprocessed, journey.anomaly).save(part)
-    if journey.anomaly is not None:
-        written.append(write_map(journey, journey.anomaly.map, folder / MAP))
-        written.append(write_map(journey, journey.anomaly.signed, folder / SIGNED_MAP))
     return written
 
 

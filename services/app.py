@@ -14,6 +14,7 @@ from services.audit.endpoints import router as audit
 from services.context import Context
 from services.identity.endpoints import router as identity
 from services.intake.endpoints import router as intake
+from services.intake.sender_endpoints import router as senders
 from services.review.endpoints import router as review
 
 logger = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     errors.install(app)
-    for router in (intake, review, audit, identity, health.router, metrics.router, docs):
+    for router in (intake, senders, review, audit, identity, health.router, metrics.router, docs):
         app.include_router(router)
     return app
 

@@ -12,12 +12,14 @@ from mri_guard.errors import SettingsError
 from services import logging
 from services.audit.cli import audit_app
 from services.identity.cli import users_app
+from services.intake.cli import senders_app
 from services.settings import Settings
 
 __all__ = ["app"]
 
 app.add_typer(audit_app, name="audit")
 app.add_typer(users_app, name="users")
+app.add_typer(senders_app, name="senders")
 
 
 @app.command()

@@ -25,6 +25,7 @@ from mri_guard.errors import (
     UnfitModelError,
     UnreadableError,
 )
+from services.intake.limits import SenderLimitError
 from services.logging import place
 
 logger = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ STATUS: dict[type[MriGuardError], int] = {
     InputError: 422,
     UnreadableError: 422,
     LimitError: 413,
+    SenderLimitError: 429,
     SeriesError: 422,
     BundleError: 503,
     DigestError: 503,
@@ -104,7 +106,10 @@ def status_of(error: MriGuardError) -> int:
 async def _ours(_request: Request, error: MriGuardError) -> JSONResponse:
     status = status_of(error)
     if isinstance(error, InputError):
-        return problem(status, error.detail, reason=error.reason)
+        headers = None
+        if isinstance(error, SenderLimitError):
+            headers = {"Retry-After": str(error.retry_after_seconds)}
+        return problem(status, error.detail, reason=error.reason, headers=headers)
     if status >= OPERATOR_STATUS:
         logger.error("http.request.failed", error=type(error).__name__, detail=str(error))
         return problem(status)

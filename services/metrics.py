@@ -16,8 +16,20 @@ from sqlalchemy.orm import Session
 
 from mri_guard.records import Outcome
 from services import clock
-from services.db.models import Case, Instance, Job, Role, Series, SeriesState, User, WorkState
+from services.db.models import (
+    Case,
+    Instance,
+    Job,
+    Role,
+    SenderQuarantine,
+    SenderUsage,
+    Series,
+    SeriesState,
+    User,
+    WorkState,
+)
 from services.identity.access import OpenContext, require
+from services.intake.probing import held
 from services.review.repository import waiting
 
 router = APIRouter(tags=["operation"])
@@ -39,8 +51,23 @@ def count(session: Session) -> list[Metric]:
     now = clock.now()
     received = CounterMetricFamily("mri_guard_instances_received", "DICOM instances in the spool")
     received.add_metric([], session.scalar(select(func.count(Instance.id))) or 0)
+    limited = CounterMetricFamily(
+        "mri_guard_sender_limits_reached", "Times that a sender came to a limit"
+    )
+    limited.add_metric([], session.scalar(select(func.sum(SenderUsage.limited))) or 0)
+    quarantined = CounterMetricFamily(
+        "mri_guard_sender_quarantines", "Quarantines of senders, those that were lifted included"
+    )
+    quarantined.add_metric([], session.scalar(select(func.count(SenderQuarantine.id))) or 0)
     return [
         received,
+        limited,
+        quarantined,
+        GaugeMetricFamily(
+            "mri_guard_senders_held",
+            "Senders whose stream is in quarantine",
+            value=len(held(session)),
+        ),
         _by(
             CounterMetricFamily("mri_guard_cases", "Examinations, by outcome", labels=["outcome"]),
             Outcome,

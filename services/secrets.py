@@ -21,11 +21,13 @@ class Secrets:
         identifier_key: of the keyed digests that stand for UIDs in the database and the logs.
         identity_keys: of identified headers and of de-identified UIDs and dates: the present one,
             `identity.key`, then former ones, `identity-*.key`, which open but seal nothing more.
+        fingerprint_key: of the fingerprints by which near-duplicates are found.
     """
 
     audit_key: SecretBytes
     identifier_key: SecretBytes
     identity_keys: tuple[SecretBytes, ...]
+    fingerprint_key: SecretBytes
 
 
 def load_or_create(home: Path) -> Secrets:
@@ -41,6 +43,7 @@ def load_or_create(home: Path) -> Secrets:
         audit_key=_key(folder / "audit.key"),
         identifier_key=_key(folder / "identifier.key"),
         identity_keys=tuple(map(_key, (folder / "identity.key", *former))),
+        fingerprint_key=_key(folder / "fingerprint.key"),
     )
 
 

@@ -53,6 +53,39 @@ class Settings(BaseSettings):
     min_free_disk_mb: int = Field(1024, ge=0)
     """With less room than this the spool refuses, so that what it acknowledged stays whole."""
 
+    sender_window_seconds: int = Field(60, ge=1, le=86400)
+    """Over so many seconds a sender's rate is counted."""
+
+    sender_window_instances: int = Field(30_000, ge=1)
+    """So many instances a window; one busy association brings some 9000 a minute."""
+
+    sender_window_gb: int = Field(30, ge=1)
+    """So much a window; an enhanced multi-frame of 500 MB every second is as much."""
+
+    sender_quota_instances: int = Field(15_000_000, ge=1)
+    """So many instances a day (UTC): what a busy association of a migration brings in one."""
+
+    sender_quota_gb: int = Field(10_000, ge=1)
+    """So much a day: a link of 1 Gbit/s, busy all day."""
+
+    sender_associations: int = Field(8, ge=1)
+    """DICOM associations of one sender at a time."""
+
+    max_associations: int = Field(10, ge=1)
+    """DICOM associations at a time; each may hold twice the largest instance in memory."""
+
+    max_series_instances: int = Field(20_000, ge=1)
+    """Instances of one series; a functional series in single frames has some 10 000."""
+
+    max_study_instances: int = Field(60_000, ge=1)
+    """Instances of one study."""
+
+    probing_near_duplicates: int = Field(8, ge=2)
+    """So many series that hardly differ are taken for probing, this one included."""
+
+    probing_window_hours: float = Field(168.0, gt=0)
+    """Within so many hours."""
+
     audit_anchor: Path | None = None
     """File that receives the head of the audit chain; put it on another host."""
 

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -30,12 +30,14 @@ from mri_guard.records import (
     Outcome,
     Priority,
     Source,
+    StepTiming,
 )
-from mri_guard.results import write_results
+from mri_guard.results import write_record, write_results
 from services import clock, jobs, logging
 from services.audit import chain
 from services.context import Context
 from services.db.models import Case, Instance, Series, WorkState
+from services.intake import probing
 from services.intake.spool import Spool
 from services.settings import Settings
 from services.threads import share_cores
@@ -115,13 +117,13 @@ def work(context: Context, kit: Kit) -> bool:
             return True
         start = time.perf_counter()
         with _renewed(context, task.held):
-            journey = _journey(context, kit, task)
+            journey, look = _look(context, _journey(context, kit, task))
             results = _write(context, kit, task, journey)
-        case_id = _finish(context, kit, task, journey.examination, results)
+        case_id, decision = _finish(context, kit, task, journey, look, results=results)
         log.info(
             "worker.examination.decided",
             case_id=case_id,
-            outcome=journey.examination.decision.outcome,
+            outcome=decision.outcome,
             milliseconds=round((time.perf_counter() - start) * 1000, 1),
         )
     except ConflictError:
@@ -176,6 +178,18 @@ def _refused(kit: Kit, task: Task, reason: str, detail: str) -> Journey:
     return Journey(examination)
 
 
+def _look(context: Context, journey: Journey) -> tuple[Journey, probing.Look]:
+    """The journey, with one step more, and the fingerprint of its scan."""
+    if journey.scan is None:  # no model has answered, so that nobody has learnt anything
+        return journey, probing.Look()
+    start = time.perf_counter()
+    look = probing.look_at(journey.scan, context.secrets.fingerprint_key)
+    step = StepTiming(name="fingerprint", milliseconds=(time.perf_counter() - start) * 1000)
+    steps = (*journey.examination.steps, step)
+    examination = journey.examination.model_copy(update={"steps": steps})
+    return replace(journey, examination=examination), look
+
+
 def _write(context: Context, kit: Kit, task: Task, journey: Journey) -> Path:
     """Folder of the results, aside: only the worker that still holds the job may show them."""
     folder = context.settings.home / "results"
@@ -187,8 +201,10 @@ def _write(context: Context, kit: Kit, task: Task, journey: Journey) -> Path:
     return aside
 
 
-def _finish(context: Context, kit: Kit, task: Task, examination: Examination, results: Path) -> str:
-    """Id of the case, which appears with its audit entry and the end of its job or not at all.
+def _finish(
+    context: Context, kit: Kit, task: Task, journey: Journey, look: probing.Look, *, results: Path
+) -> tuple[str, Decision]:
+    """Id and decision of the case, which appears with its audit entry and the end of its job.
 
     Raises:
         ConflictError: the job was lost to another worker.
@@ -200,6 +216,17 @@ def _finish(context: Context, kit: Kit, task: Task, examination: Examination, re
         except ConflictError:
             shutil.rmtree(results, ignore_errors=True)
             raise
+        decision = probing.judge(
+            session,
+            context.settings,
+            context.secrets.audit_key,
+            series_id=task.held.series_id,
+            look=look,
+            decision=journey.examination.decision,
+        )
+        examination = journey.examination.model_copy(update={"decision": decision})
+        if decision != journey.examination.decision:
+            write_record(replace(journey, examination=examination), results)
         _show(results, results.with_name(case_id))
         _supersede(context, session, task)
         newer = session.scalar(
@@ -211,7 +238,7 @@ def _finish(context: Context, kit: Kit, task: Task, examination: Examination, re
         )
         _audit(context, session, case_id, task, examination)
         session.add(_case(case_id, task, examination, superseded=bool(newer)))
-    return case_id
+    return case_id, decision
 
 
 def _show(aside: Path, shown: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Enum,
     ForeignKey,
@@ -115,6 +116,8 @@ class Series(Base):
     last_arrival_at: Mapped[datetime] = mapped_column(index=True)
     sender: Mapped[str] = mapped_column(String(64))
     """Calling AE title or API user, as far as it is known."""
+    instance_count: Mapped[int] = mapped_column(default=0)
+    """Rows of `instance`, counted as they come."""
     instances: Mapped[list["Instance"]] = relationship(back_populates="series")
 
 
@@ -243,6 +246,64 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     user: Mapped[User] = relationship()
+
+
+class SenderUsage(Base):
+    """What a sender has sent lately; counted in the transaction that keeps it."""
+
+    __tablename__ = "sender_usage"
+
+    sender: Mapped[str] = mapped_column(String(64), primary_key=True)
+    window: Mapped[int] = mapped_column(BigInteger)
+    """Number of the newest window since the epoch; the counts are of it."""
+    window_instances: Mapped[int]
+    window_bytes: Mapped[int] = mapped_column(BigInteger)
+    day: Mapped[int]
+    """Number of the newest day since the epoch, UTC; the counts are of it."""
+    day_instances: Mapped[int]
+    day_bytes: Mapped[int] = mapped_column(BigInteger)
+    limited: Mapped[int]
+    """How often the audit log was told that the sender came to a limit."""
+    told_until: Mapped[datetime | None]
+    """Until then it need not be told again."""
+
+
+class SenderQuarantine(Base):
+    """A time in which whatever a sender sent ended in quarantine; ends when an admin lifts it."""
+
+    __tablename__ = "sender_quarantine"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sender: Mapped[str] = mapped_column(String(64), index=True)
+    begun_at: Mapped[datetime]
+    near_duplicates: Mapped[int]
+    """How many series of the sender looked alike, the last one included."""
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None] = mapped_column(String(64))
+    """`user:3`, or `system` for the command line."""
+
+
+class Fingerprint(Base):
+    """Keyed hashes of what one series looks like; kept for a while to find its near-duplicates."""
+
+    __tablename__ = "fingerprint"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), unique=True)
+    """Of a series that grows, the newest revision counts."""
+    sender: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class FingerprintHash(Base):
+    """One hash of one fingerprint."""
+
+    __tablename__ = "fingerprint_hash"
+
+    hash: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    fingerprint_id: Mapped[int] = mapped_column(
+        ForeignKey("fingerprint.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class AuditEntry(Base):

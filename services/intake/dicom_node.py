@@ -1,6 +1,7 @@
 """The DICOM node: C-ECHO, and C-STORE that says success only for what is on disk and registered."""
 
 import socket
+import threading
 from typing import Any
 
 import structlog
@@ -11,7 +12,8 @@ from pynetdicom.sop_class import Verification
 from mri_guard.errors import LimitError
 from mri_guard.readers.transfer_syntaxes import ALLOWED
 from services.context import Context
-from services.intake import service
+from services.intake import limits, service
+from services.intake.limits import SenderLimitError
 from services.intake.spool import MEGABYTE, Spool
 
 logger = structlog.get_logger(__name__)
@@ -20,6 +22,9 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANNOT_UNDERSTAND = 0xC000
 """Status codes of C-STORE, PS3.4 table B.2-1."""
+
+LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)
+"""Result, source and reason of a rejected association, PS3.8 table 9-21."""
 
 MAX_PDU_BYTES = 2**17
 """What we ask for in the negotiation, and the most that dcmtk sends."""
@@ -39,11 +44,16 @@ class DicomNode:
         self._spool = Spool.under(context.settings)
         self._ae = AE(ae_title=context.settings.ae_title)
         self._ae.maximum_pdu_size = MAX_PDU_BYTES
+        self._ae.maximum_associations = context.settings.max_associations
         self._ae.require_calling_aet = list(context.settings.allowed_ae_titles)
         self._ae.add_supported_context(Verification)
         for storage in AllStoragePresentationContexts:
             self._ae.add_supported_context(storage.abstract_syntax, sorted(ALLOWED))
         self._server: Any = None
+        self._senders: dict[Any, str] = {}
+        """Sender of each association that was let in."""
+        self._counting = threading.Lock()
+        self._recent = limits.Recent()
 
     def start(self) -> int:
         """The port; from here on associations are accepted, on threads of their own.
@@ -56,6 +66,7 @@ class DicomNode:
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_CONN_OPEN, self._bound),
+            (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_CONN_CLOSE, let_go),
             (evt.EVT_DATA_RECV, acknowledge_at_once),
             (evt.EVT_DATA_SENT, acknowledge_at_once),
@@ -75,13 +86,34 @@ class DicomNode:
     def _store(self, event: Any) -> int:
         sender = str(event.assoc.requestor.ae_title).strip()
         try:
-            service.take(self._context, self._spool, _part10(event), sender=sender)
+            service.take(
+                self._context, self._spool, _part10(event), sender=sender, recent=self._recent
+            )
         except LimitError:
             return OUT_OF_RESOURCES
         except Exception as error:
             logger.error("intake.instance.failed", exc_info=error)
             return CANNOT_UNDERSTAND
         return SUCCESS
+
+    def _admit(self, event: Any) -> None:
+        """Rejects an association of a sender who has enough of them: transient, local limit."""
+        assoc = event.assoc
+        sender = str(assoc.requestor.primitive.calling_ae_title).strip()
+        most = self._context.settings.sender_associations
+        with self._counting:
+            self._senders = {held: who for held, who in self._senders.items() if held.is_alive()}
+            held = sum(who == sender for who in self._senders.values())
+            if held < most:
+                self._senders[assoc] = sender
+                return
+        assoc.acse.send_reject(*LOCAL_LIMIT_EXCEEDED)
+        assoc.kill()
+        seconds = self._context.settings.sender_window_seconds
+        detail = f"{held} associations; {most} allowed"
+        error = SenderLimitError("sender-associations", detail, seconds)
+        told_until = limits.told_until(self._context, sender)
+        limits.tell(self._context, sender, error, told_until=told_until)
 
     def _bound(self, event: Any) -> None:
         """Keeps a peer from filling our memory, which pynetdicom lets it.

@@ -21,7 +21,7 @@ from services.context import Context
 from services.db.models import Role, User
 from services.identity import service as identity
 from services.identity.access import OpenContext, require
-from services.intake import service
+from services.intake import limits, service
 from services.intake.multipart import parts
 from services.intake.service import Registered
 from services.intake.spool import MEGABYTE, NO_ROOM, Spool
@@ -58,12 +58,17 @@ class Receipt(BaseModel):
 @router.post(
     "/dicom-web/studies",
     response_class=JSONResponse,
-    responses={202: {"description": "some were not stored"}, 409: {"description": "none was"}},
+    responses={
+        202: {"description": "some were not stored"},
+        409: {"description": "none was"},
+        429: {"description": "the sender came to its limit; Retry-After says for how long"},
+    },
     openapi_extra={"requestBody": {"content": {'multipart/related; type="application/dicom"': {}}}},
 )
 async def store_instances(context: OpenContext, user: Sender, request: Request) -> JSONResponse:
     """The Store transaction of STOW-RS. A part that is no DICOM is kept, quarantined and told."""
     boundary = _boundary(request)
+    await run_in_threadpool(limits.admit, context, identity.actor(user))
     spool = Spool.under(context.settings)
     with _workshop(spool) as folder:
         body = folder / "body"
@@ -80,6 +85,7 @@ async def upload_study(context: OpenContext, user: Sender, request: Request) -> 
     """Takes a zip of DICOM files, in any folders. Sending it again is harmless."""
     if _media_type(request).get_content_type() != "application/zip":
         raise HTTPException(415)
+    await run_in_threadpool(limits.admit, context, identity.actor(user))
     spool = Spool.under(context.settings)
     with _workshop(spool) as folder:
         body = folder / "body"
@@ -120,7 +126,7 @@ def _store(context: Context, spool: Spool, body: Path, boundary: bytes, user: Us
         item = _reference(content[start : min(end, start + service.NAMING_BYTES)])
         try:
             chunks = (content[at : min(end, at + MEGABYTE)] for at in range(start, end, MEGABYTE))
-            service.take(context, spool, chunks, sender=identity.actor(user))
+            service.take(context, spool, chunks, sender=identity.actor(user), within_upload=True)
         except LimitError:
             reason = _attribute(FAILURE_REASON, "US", OUT_OF_RESOURCES)
             (failed if item else unnamed).append(item | reason)
@@ -174,10 +180,11 @@ def _unpack(context: Context, spool: Spool, body: Path, user: User) -> Receipt:
     if not zipfile.is_zipfile(body):
         raise UnreadableError("zip-broken", "the body is no zip")
     taken: list[Registered] = []
+    sender = identity.actor(user)
     for source in open_sources(body, body.parent):
         for file in source.files:
             chunks = _chunks(file)
-            taken.append(service.take(context, spool, chunks, sender=identity.actor(user)))
+            taken.append(service.take(context, spool, chunks, sender=sender, within_upload=True))
     return Receipt(
         instances=len(taken),
         duplicates=sum(item.duplicate for item in taken),

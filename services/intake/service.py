@@ -9,6 +9,7 @@ import hmac
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain as chained
 from itertools import groupby
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from services import clock
 from services.audit import chain
 from services.context import Context
 from services.db.models import Instance, Series, SeriesState
+from services.intake import limits
+from services.intake.limits import MAX_SENDER_CHARACTERS
 from services.intake.spool import Spool, Spooled
 
 logger = structlog.get_logger(__name__)
@@ -41,9 +44,11 @@ NAMING_BYTES = 2**20
 """UIDs stand in the first kilobytes of any real header; a longer search would help attackers."""
 
 LAST_NAME = Tag("SeriesInstanceUID")
+UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+"""In the order of `Names`."""
+
 GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
 """File Meta Information Group Length (0002,0000) as it must begin the file meta."""
-MAX_SENDER_CHARACTERS = 64
 _SERIES_LOCK = 0x6D67_0004
 
 
@@ -76,24 +81,64 @@ class Registered:
     collision: bool
 
 
-def take(context: Context, spool: Spool, chunks: Iterable[bytes], *, sender: str) -> Registered:
+def take(
+    context: Context,
+    spool: Spool,
+    chunks: Iterable[bytes],
+    *,
+    sender: str,
+    within_upload: bool = False,
+    recent: limits.Recent | None = None,
+) -> Registered:
     """An instance, durable and registered: it may be acknowledged.
 
+    Args:
+        context: the deployment.
+        spool: of the deployment.
+        chunks: the file.
+        sender: calling AE title or API user.
+        within_upload: whether the sender's rate and quota have let the whole upload in.
+        recent: senders far from their limits, of a caller that brings many instances.
+
     Raises:
-        LimitError: `disk-low` or `instance-too-large`; nothing has been registered.
+        SenderLimitError: `sender-rate` or `sender-quota`; nothing has been kept.
+        LimitError: `series-full`, `study-full`, `disk-low` or `instance-too-large`; nothing has
+            been kept.
         OSError: the disk failed.
         SQLAlchemyError: the database failed; `recover` will find the file in the spool.
     """
+    start, chunks = _peek(chunks)
+    header = header_of(start)
+    told = all(text_of(header, keyword) for keyword in UIDS)
+    names = _names(context, header, "") if told else None
+    limits.admit(
+        context,
+        sender,
+        within_upload=within_upload,
+        series=names.series if names else "",
+        study=names.study if names else "",
+        recent=recent,
+    )
     try:
         spooled = spool.store(chunks)
     except LimitError as error:
         _refuse(context, error)
         raise
     with context.database.transaction() as session:
-        return register(context, session, spooled, sender=sender)
+        window_seconds = context.settings.sender_window_seconds
+        limits.count(session, sender, spooled.size_bytes, window_seconds)
+        names = names or _names(context, header, spooled.sha256)
+        return register(context, session, spooled, sender=sender, names=names)
 
 
-def register(context: Context, session: Session, spooled: Spooled, *, sender: str) -> Registered:
+def register(
+    context: Context,
+    session: Session,
+    spooled: Spooled,
+    *,
+    sender: str,
+    names: Names | None = None,
+) -> Registered:
     """Adds a spooled file to its series, which it opens or reopens where that is due.
 
     Args:
@@ -101,9 +146,10 @@ def register(context: Context, session: Session, spooled: Spooled, *, sender: st
         session: from `Database.transaction`; acknowledge after its commit, not before.
         spooled: what the spool has kept.
         sender: calling AE title or API user.
+        names: of the file; read from it when None.
     """
     now = clock.now()
-    names = names_of(context, spooled)
+    names = names or names_of(context, spooled)
     _lock(session, names.series)
     series = session.scalar(
         select(Series).where(Series.series_digest == names.series).with_for_update()
@@ -121,6 +167,7 @@ def register(context: Context, session: Session, spooled: Spooled, *, sender: st
             last_arrival_at=now,
             sender=sender[:MAX_SENDER_CHARACTERS],
             revision=1,
+            instance_count=0,
             state=SeriesState.RECEIVING,
         )
         session.add(series)
@@ -138,6 +185,7 @@ def register(context: Context, session: Session, spooled: Spooled, *, sender: st
         _record(context, session, "intake.instance.collision", series, payload)
         logger.warning("intake.instance.collision", series=names.series, sha256=spooled.sha256)
     if not duplicate:
+        series.instance_count += 1
         session.add(
             Instance(
                 series_id=series.id,
@@ -178,13 +226,27 @@ def recover(context: Context) -> int:
 def names_of(context: Context, spooled: Spooled) -> Names:
     """Keyed digests of the file's UIDs; of its SHA-256 in place of those it does not tell."""
     with Spool(context.settings.home).path(spooled.sha256).open("rb") as file:
-        header = header_of(file.read(NAMING_BYTES))
+        return _names(context, header_of(file.read(NAMING_BYTES)), spooled.sha256)
+
+
+def _names(context: Context, header: Dataset | None, sha256: str) -> Names:
     return Names(
         *(
-            digest(context.secrets.identifier_key, text_of(header, keyword) or spooled.sha256)
-            for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+            digest(context.secrets.identifier_key, text_of(header, keyword) or sha256)
+            for keyword in UIDS
         )
     )
+
+
+def _peek(chunks: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
+    """The first `NAMING_BYTES` of what comes in chunks, and all of it."""
+    rest = iter(chunks)
+    begun: list[bytes] = []
+    start = bytearray()
+    while len(start) < NAMING_BYTES and (chunk := next(rest, None)) is not None:
+        begun.append(chunk)
+        start += chunk[: NAMING_BYTES - len(start)]
+    return bytes(start), chained(begun, rest)
 
 
 def digest(key: SecretBytes, identifier: str) -> str:

@@ -32,6 +32,8 @@ ROLES = {
     ("POST", "/users/{user_id}/keys"): ADMIN,
     ("DELETE", "/keys/{key_id}"): ADMIN,
     ("GET", "/metrics"): AUDIT,
+    ("GET", "/senders/quarantines"): AUDIT,
+    ("POST", "/senders/quarantines/{quarantine_id}/lift"): ADMIN,
 }
 """Who may call what. `services/intake` has a table of its own."""
 
@@ -43,6 +45,7 @@ def concrete(path: str) -> str:
         path.replace("{case_id}", str(uuid.uuid4()))
         .replace("{user_id}", "9")
         .replace("{key_id}", "9")
+        .replace("{quarantine_id}", "9")
     )
 
 

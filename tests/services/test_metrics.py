@@ -55,6 +55,9 @@ def test_counts_what_the_database_holds(turned_clock: TurnedClock, api: Api) -> 
         "mri_guard_review_age_seconds": 7,
         "mri_guard_series:complete": 7,
         "mri_guard_series:receiving": 0,
+        "mri_guard_sender_limits_reached_total": 0,
+        "mri_guard_sender_quarantines_total": 0,
+        "mri_guard_senders_held": 0,
     }
     assert figures == wanted
 

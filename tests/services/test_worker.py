@@ -30,7 +30,8 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 def series_files(folder: Path, *, brightest: int = 50, slices: int = 3, **more: Any) -> list[Path]:
-    pixels = np.full((slices, 8, 8), 10, np.uint16)
+    pixels = np.zeros((slices, 8, 8), np.uint16)
+    pixels[:, 1:7, 1:7] = 10 + np.arange(6)
     pixels[:, 3, 3] = brightest
     return write_series(folder, pixels=pixels, **more)
 

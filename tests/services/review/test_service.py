@@ -21,6 +21,7 @@ SECRETS = Secrets(
     audit_key=KEY,
     identifier_key=SecretBytes(b"i" * 32),
     identity_keys=(SecretBytes(b"j" * 32),),
+    fingerprint_key=SecretBytes(b"f" * 32),
 )
 
 
