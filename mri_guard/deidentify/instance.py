@@ -56,7 +56,16 @@ def deidentify(source: Path | bytes, key: DeidentificationKey) -> Deidentified:
         OSError: the file cannot be read.
     """
     content = source if isinstance(source, bytes) else source.read_bytes()
+    with quietly():  # what pydicom warns and logs of may quote values
+        return _deidentified(content, key)
 
+
+def identity_of(dataset: Dataset, key: DeidentificationKey) -> Identity:
+    """What `deidentify` would take out of an instance and keep apart; no pixels needed."""
+    return _patient(dataset, key)[1]
+
+
+def _deidentified(content: bytes, key: DeidentificationKey) -> Deidentified:
     # 1. Parse, inflating nothing, and gather what must not come out again.
     dataset = _parse(content)
     try:
@@ -83,11 +92,6 @@ def deidentify(source: Path | bytes, key: DeidentificationKey) -> Deidentified:
     return Deidentified(written, str(made.SOPInstanceUID), identity)
 
 
-def identity_of(dataset: Dataset, key: DeidentificationKey) -> Identity:
-    """What `deidentify` would take out of an instance and keep apart; no pixels needed."""
-    return _patient(dataset, key)[1]
-
-
 class _Bytes(io.BytesIO):
     """Bytes that refuse to be read to the end, as pydicom does to inflate them, or on and on."""
 
@@ -105,13 +109,12 @@ class _Bytes(io.BytesIO):
 def _parse(content: bytes) -> FileDataset:
     if not has_part10_prefix(content[:132]):
         raise UnreadableError("not-dicom", "no DICM behind the preamble")
-    with quietly():
-        try:
-            return dcmread(_Bytes(content))
-        except InputError:
-            raise
-        except Exception as failure:
-            raise UnreadableError("does-not-parse", type(failure).__name__) from failure
+    try:
+        return dcmread(_Bytes(content))
+    except InputError:
+        raise
+    except Exception as failure:
+        raise UnreadableError("does-not-parse", type(failure).__name__) from failure
 
 
 def _kind(dataset: FileDataset) -> tuple[AllowList, UID]:
@@ -157,6 +160,5 @@ def _written(made: Dataset, syntax: UID) -> bytes:
     made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     made.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     out = io.BytesIO()
-    with quietly():
-        dcmwrite(out, made, enforce_file_format=True)
+    dcmwrite(out, made, enforce_file_format=True)
     return out.getvalue()
