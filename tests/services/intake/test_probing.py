@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import SecretBytes
+from pydicom.uid import UID
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
@@ -62,9 +63,10 @@ class Sender:
         """The case of a series that was sent over DICOM."""
         instances = mr_slices(pixels.astype(np.uint16), name=name)
         for number, item in enumerate(instances):
-            item.SOPInstanceUID = item.file_meta.MediaStorageSOPInstanceUID = (
+            made = UID(
                 f"2.25.{int(hashlib.sha256(f'{name}{number}'.encode()).hexdigest()[:30], 16)}"
             )
+            item.SOPInstanceUID = item.file_meta.MediaStorageSOPInstanceUID = made
         started = self.clock.time
         assert set(self.modality.send(*instances, ae_title=ae_title)) == {0}
         self.clock.turn(seconds=self.context.settings.quiet_seconds)
