@@ -63,9 +63,10 @@ class Sender:
         """The case of a series that was sent over DICOM."""
         instances = mr_slices(pixels.astype(np.uint16), name=name)
         for number, item in enumerate(instances):
-            named = hashlib.sha256(f"{name}{number}".encode()).hexdigest()[:30]
-            item.SOPInstanceUID = UID(f"2.25.{int(named, 16)}")
-            item.file_meta.MediaStorageSOPInstanceUID = item.SOPInstanceUID
+            made = UID(
+                f"2.25.{int(hashlib.sha256(f'{name}{number}'.encode()).hexdigest()[:30], 16)}"
+            )
+            item.SOPInstanceUID = item.file_meta.MediaStorageSOPInstanceUID = made
         started = self.clock.time
         assert set(self.modality.send(*instances, ae_title=ae_title)) == {0}
         self.clock.turn(seconds=self.context.settings.quiet_seconds)
