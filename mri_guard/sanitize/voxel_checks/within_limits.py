@@ -1,0 +1,37 @@
+"""Is the image as good as those that the bundle was calibrated on, and of the same kind?"""
+
+from dataclasses import dataclass
+
+from mri_guard.records import Rejection, Scan
+from mri_guard.sanitize.head_shape import HeadShape
+from mri_guard.sanitize.limits import Limits
+from mri_guard.sanitize.look import look
+from mri_guard.sanitize.measures import measures
+
+
+@dataclass(frozen=True, slots=True)
+class WithinLimits:
+    """Refuses a scan that deviates further than clean scans do (`limits`, one joint rule).
+
+    The reason is that of the measure which deviates most, e.g. `quality-noise`.
+    """
+
+    shape: HeadShape
+    limits: Limits
+    name: str = "within_limits"
+
+    def __call__(self, scan: Scan, /) -> Rejection | None:
+        """Why the volume is refused, or None."""
+        seen = look(scan)
+        every = {measure.name: measure for measure in measures(self.shape)}
+        values = {name: measure(seen) for name, measure in every.items()}
+        deviations = self.limits.deviations(values)
+        worst = max(deviations, key=deviations.__getitem__)
+        highest = self.limits.highest
+        if deviations[worst] > highest:
+            return Rejection(
+                every[worst].reason,
+                f"{worst} {values[worst]:.3g} seen, {self.limits.normals[worst].centre:.3g} usual: "
+                f"{deviations[worst]:.1f} spreads away; {highest:.1f} allowed",
+            )
+        return None
