@@ -139,13 +139,14 @@ def _head(small: NDArray[np.float32]) -> NDArray[np.bool_]:
         return np.zeros(small.shape, np.bool_)
     bright = small > low + (_otsu(np.clip(small, low, top)) - low) / 2
     plane = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
-    pieces, count = ndimage.label(ndimage.binary_opening(bright, plane))
+    # The scalp is thin: it is opened only after it was filled, or the brain alone would be left.
+    pieces, count = ndimage.label(bright)
     if count == 0:
         return np.zeros(small.shape, np.bool_)
     piece = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     closed = ndimage.binary_closing(np.pad(piece, ((2, 2), (2, 2), (0, 0))), plane, iterations=2)
     filled = ndimage.binary_fill_holes(closed[2:-2, 2:-2], plane)
-    return np.asarray(filled | piece)
+    return np.asarray(ndimage.binary_opening(filled, plane, iterations=2))
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
