@@ -22,50 +22,39 @@ from mri_guard.records import Finite, PValue, Record
 NORMAL_95 = 1.645
 """95th percentile of a standard normal variable."""
 
+NORMAL_LARGEST = 2.5
+"""Expected largest of a hundred standard normal variables."""
+
 
 class Normal(Record):
     """Where a measure lies on clean scans.
 
     Attributes:
         centre: median.
-        above: spread above it, as of a normal distribution with the same 95th percentile.
-        below: spread below it; None where low values are good ones.
+        spread: above it, as of a normal distribution with the same 95th percentile, or the same
+            largest value where that is more: heavy tails would make the other measures blunt.
     """
 
     centre: Finite
-    above: Finite = Field(gt=0)
-    below: Finite | None = Field(default=None, gt=0)
+    spread: Finite = Field(gt=0)
 
     @classmethod
-    def fit(
-        cls,
-        values: Sequence[float],
-        weights: Sequence[float],
-        resolution: float,
-        *,
-        two_sided: bool,
-    ) -> "Normal":
-        """From clean scans, each with a weight; spreads are at least `resolution`."""
-        low, centre, high = _quantiles(np.asarray(values), np.asarray(weights))
-        below = max((centre - low) / NORMAL_95, resolution)
-        return cls(
-            centre=centre,
-            above=max((high - centre) / NORMAL_95, resolution),
-            below=below if two_sided else None,
-        )
+    def fit(cls, values: Sequence[float], weights: Sequence[float], resolution: float) -> "Normal":
+        """From clean scans, each with a weight; the spread is at least `resolution`."""
+        centre, high = _quantiles(np.asarray(values), np.asarray(weights))
+        largest = max(values)
+        spread = max((high - centre) / NORMAL_95, (largest - centre) / NORMAL_LARGEST, resolution)
+        return cls(centre=centre, spread=spread)
 
     def deviation(self, value: float) -> float:
-        """Spreads away from the centre on a side that is bad; below 0 on one that is not.
+        """Spreads above the centre; below 0 for what is better than usual.
 
         Raises:
             ValueError: the value is not finite, and would pass every limit.
         """
         if not np.isfinite(value):
             raise ValueError("a measure is not finite")
-        away = value - self.centre
-        if away < 0 and self.below is not None:
-            return -away / self.below
-        return away / self.above
+        return (value - self.centre) / self.spread
 
 
 class Limits(Record):
@@ -88,6 +77,21 @@ class Limits(Record):
         """Calibration scans."""
         return sum(len(scores) for scores in self.worst.values())
 
+    def rank(self) -> int:
+        """k: the limit lies above the k-th largest nonconformity of the calibration scans.
+
+        Raises:
+            NotCalibratedError: too few calibration scans for alpha.
+        """
+        rank = int(np.floor(self.alpha * (self.count + 1) + 1e-9))
+        if rank < 1:
+            wanted = int(np.ceil(1 / self.alpha - 1e-9)) - 1
+            raise NotCalibratedError(
+                f"{self.count} scans to learn voxel limits from; wanted at least {wanted} to hold "
+                f"at most {self.alpha:g} of clean scans"
+            )
+        return rank
+
     @property
     def highest(self) -> float:
         """Deviations above it are refused.
@@ -95,16 +99,8 @@ class Limits(Record):
         Raises:
             NotCalibratedError: too few calibration scans for alpha.
         """
-        n = self.count
-        rank = int(np.floor(self.alpha * (n + 1) + 1e-9))
-        if rank < 1:
-            wanted = int(np.ceil(1 / self.alpha - 1e-9)) - 1
-            raise NotCalibratedError(
-                f"{n} scans to learn voxel limits from; wanted at least {wanted} to hold at most "
-                f"{self.alpha:g} of clean scans"
-            )
         pooled = sorted(score for scores in self.worst.values() for score in scores)
-        return self.margin * max(pooled[-rank], 0.0)
+        return self.margin * max(pooled[-self.rank()], 0.0)
 
     def deviations(self, values: Mapping[str, float | None]) -> dict[str, float]:
         """Of each measure that could be measured.
@@ -139,11 +135,9 @@ def group_weights(groups: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(1 / (len(names) * counts[inverse]), dtype=np.float64)
 
 
-def _quantiles(
-    values: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """5th, 50th and 95th percentile of weighted values."""
+def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """50th and 95th percentile of weighted values."""
     order = np.argsort(values)
     share = np.cumsum(weights[order]) - weights[order] / 2
-    low, middle, high = np.interp((0.05, 0.5, 0.95), share / weights.sum(), values[order])
-    return float(low), float(middle), float(high)
+    middle, high = np.interp((0.5, 0.95), share / weights.sum(), values[order])
+    return float(middle), float(high)

@@ -1,9 +1,9 @@
-"""What clean scans look like voxel by voxel: the shape of a head, and the limits of every measure."""
+"""What clean scans look like voxel by voxel: the heads, and the limits of every measure."""
 
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,19 @@ from mri_guard.errors import InputError, NotCalibratedError
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.readers.sources import open_sources
-from mri_guard.sanitize.head_shape import HeadShape, Vector, vector
+from mri_guard.records import Contrast
+from mri_guard.sanitize.learnt_heads import LearntHeads, Vector, vector
 from mri_guard.sanitize.limits import Limits, Normal, group_weights
 from mri_guard.sanitize.look import look
-from mri_guard.sanitize.measures import MEASURES, Likeness
+from mri_guard.sanitize.measures import MEASURES, Measure, measures
+from mri_guard.sanitize.measures.tissue import direction, tissue_features
 from mri_guard.sanitize.voxel_checks import VOXEL_CHECKS
 
 logger = logging.getLogger(__name__)
 
 FOLDS = 5
 SMALLEST_FIT = 10
+USED = frozenset({"train", "validation", "calibration"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,42 +36,54 @@ class Measured:
         group: where it comes from.
         values: of the measures that need nothing learnt.
         shape: its head on the grid.
+        tissue: float32, (18,); None where they cannot be measured.
     """
 
     group: str
     values: dict[str, float | None]
     shape: Vector
+    tissue: Vector | None
 
 
 def learn_voxels(
-    rows: Sequence[ManifestRow], *, progress: Callable[[], None] = lambda: None
-) -> tuple[HeadShape, Limits]:
-    """The shape of clean heads, and limits for every measure.
+    rows: Sequence[ManifestRow],
+    contrast: Contrast,
+    *,
+    progress: Callable[[], None] = lambda: None,
+) -> tuple[LearntHeads, Limits]:
+    """The heads of clean scans, and limits for every measure.
 
-    Clean scans have lesions or none: a lesion must not look like a bad image. Shape, centres and
+    Clean scans have lesions or none: a lesion must not look like a bad image. Heads, centres and
     spreads come from the splits `train` and `validation`, every site counting alike; the limit from
-    `calibration`, which they have not seen.
+    `calibration`, which they have not seen. Scans of another contrast show what this one is not.
 
     Args:
         rows: of all splits; those of `test` and of none are not looked at.
-        progress: called after each scan that is.
+        contrast: what the bundle's scans are; a row that names none is taken for it.
+        progress: called after each scan that is looked at.
 
     Raises:
         NotCalibratedError: too few scans.
     """
-    fit, held = [], []
+    fit: list[Measured] = []
+    held: list[Measured] = []
+    others: list[Measured] = []
     with Decoder() as decoder, tempfile.TemporaryDirectory(prefix="mri-guard-") as folder:
-        for row in rows:
-            if row.split not in {"train", "validation", "calibration"}:
-                continue
+        for row in used(rows):
             try:
                 made = measured(row, decoder, Path(folder))
             except InputError as error:
                 logger.warning("a scan is left out of the voxel limits: %s", error)
             else:
-                (held if row.split == "calibration" else fit).append(made)
+                other = row.contrast not in (None, contrast)
+                (others if other else held if row.split == "calibration" else fit).append(made)
             progress()
-    return limits_of(fit, held)
+    return limits_of(fit, held, others)
+
+
+def used(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """Those of the rows that limits are learnt from."""
+    return [row for row in rows if row.split in USED]
 
 
 def measured(row: ManifestRow, decoder: Decoder, work: Path) -> Measured:
@@ -87,61 +102,81 @@ def measured(row: ManifestRow, decoder: Decoder, work: Path) -> Measured:
         if (rejection := check(scan)) is not None:
             raise InputError(rejection.reason, rejection.detail)
     seen = look(scan)
-    return Measured(row.site, {one.name: one(seen) for one in MEASURES}, vector(seen))
+    values = {one.name: one(seen) for one in MEASURES}
+    return Measured(row.site, values, vector(seen), tissue_features(seen))
 
 
-def limits_of(fit: Sequence[Measured], held: Sequence[Measured]) -> tuple[HeadShape, Limits]:
-    """Shape and centres from the one, the limit from the other.
+def limits_of(
+    fit: Sequence[Measured], held: Sequence[Measured], others: Sequence[Measured]
+) -> tuple[LearntHeads, Limits]:
+    """Heads, centres and spreads from the first, the limit from the second.
+
+    Args:
+        fit: clean scans.
+        held: clean calibration scans, none of which is among the first.
+        others: of another contrast; may be none.
 
     Raises:
         NotCalibratedError: too few scans.
     """
     if len(fit) < SMALLEST_FIT:
         raise NotCalibratedError(f"{len(fit)} scans to fit on; wanted at least {SMALLEST_FIT}")
-    vectors = np.stack([scan.shape for scan in fit])
+    heads = _heads(fit, others)
+    unseen = _of_the_others(fit, others)
     weights = group_weights([scan.group for scan in fit])
-    shape = HeadShape.fit(vectors, weights)
-    normals = {}
-    for measure in MEASURES:
-        seen = [
-            (value, weight)
-            for scan, weight in zip(fit, weights, strict=True)
-            if (value := scan.values[measure.name]) is not None
-        ]
-        if len(seen) < SMALLEST_FIT:
-            raise NotCalibratedError(f"{measure.name} measured on {len(seen)} scans only")
-        values, shares = zip(*seen, strict=True)
-        normals[measure.name] = Normal.fit(
-            values, shares, measure.resolution, two_sided=measure.two_sided
-        )
-    likeness = Likeness(shape)
-    normals[likeness.name] = Normal.fit(
-        _unseen_distances(vectors, weights).tolist(),
-        weights.tolist(),
-        likeness.resolution,
-        two_sided=likeness.two_sided,
-    )
-    limits = Limits(normals=normals, worst={})
+    normals = {
+        measure.name: _normal(measure, [values[measure.name] for values in unseen], weights)
+        for measure in measures(heads)
+    }
+    made = Limits(normals=normals, worst={})
     worst: dict[str, list[float]] = {}
     for scan in held:
-        distance = shape.distance(scan.shape)
-        deviations = limits.deviations({**scan.values, likeness.name: distance})
+        deviations = made.deviations(_values(scan, heads))
         worst.setdefault(scan.group, []).append(max(deviations.values()))
-    made = Limits(
-        normals=normals, worst={group: tuple(sorted(some)) for group, some in worst.items()}
+    made = made.model_copy(
+        update={"worst": {group: tuple(sorted(some)) for group, some in worst.items()}}
     )
-    _ = made.highest  # raises where there are too few
-    return shape, made
+    made.rank()
+    return heads, made
 
 
-def _unseen_distances(
-    vectors: NDArray[np.float32], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Distance of each head from the subspace of the others: its own would lie too near."""
-    distances = np.empty(len(vectors))
-    fold = np.arange(len(vectors)) % FOLDS
+def _heads(fit: Sequence[Measured], others: Sequence[Measured]) -> LearntHeads:
+    weights = group_weights([scan.group for scan in fit])
+    heads = LearntHeads.fit(np.stack([scan.shape for scan in fit]), weights)
+    elsewhere = [scan.tissue for scan in others if scan.tissue is not None]
+    here = [scan for scan in fit if scan.tissue is not None]
+    if min(len(elsewhere), len(here)) < SMALLEST_FIT:
+        return heads
+    features = np.stack([scan.tissue for scan in here if scan.tissue is not None])
+    shares = group_weights([scan.group for scan in here])
+    return replace(heads, contrast=direction(features, shares, np.stack(elsewhere)))
+
+
+def _values(scan: Measured, heads: LearntHeads) -> dict[str, float | None]:
+    """Every measure of a scan."""
+    values = {**scan.values, "likeness": heads.distance(scan.shape)}
+    if heads.contrast is not None:
+        values["tissue"] = None if scan.tissue is None else float(scan.tissue @ heads.contrast)
+    return values
+
+
+def _of_the_others(
+    fit: Sequence[Measured], others: Sequence[Measured]
+) -> list[dict[str, float | None]]:
+    """Every measure of each scan, by heads learnt from the others: by its own it lies too near."""
+    found: dict[int, dict[str, float | None]] = {}
     for left in range(FOLDS):
-        rest = fold != left
-        shape = HeadShape.fit(vectors[rest], weights[rest] / weights[rest].sum())
-        distances[~rest] = [shape.distance(one) for one in vectors[~rest]]
-    return distances
+        heads = _heads([scan for at, scan in enumerate(fit) if at % FOLDS != left], others)
+        found |= {at: _values(scan, heads) for at, scan in enumerate(fit) if at % FOLDS == left}
+    return [found[at] for at in range(len(fit))]
+
+
+def _normal(
+    measure: Measure, values: Sequence[float | None], weights: NDArray[np.float64]
+) -> Normal:
+    seen = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    if len(seen) < SMALLEST_FIT:
+        raise NotCalibratedError(f"{measure.name} was measured on {len(seen)} of {len(values)} scans")
+    return Normal.fit(
+        [value for value, _ in seen], [float(weight) for _, weight in seen], measure.resolution
+    )

@@ -7,7 +7,7 @@ high it may be.
 
 from typing import Protocol
 
-from mri_guard.sanitize.head_shape import HeadShape
+from mri_guard.sanitize.learnt_heads import LearntHeads
 from mri_guard.sanitize.look import Look
 from mri_guard.sanitize.measures.air_structure import AirStructure
 from mri_guard.sanitize.measures.background import Background
@@ -43,10 +43,6 @@ class Measure(Protocol):
     def resolution(self) -> float:
         """Differences below this mean nothing: the least spread that limits are made from."""
 
-    @property
-    def two_sided(self) -> bool:
-        """Whether too low is as bad as too high."""
-
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan that shows a head, or None where it cannot be measured."""
 
@@ -67,14 +63,16 @@ MEASURES: tuple[Measure, ...] = (
     Grain(),
     Strokes(),
     Spike(),
-    Tissue(),
 )
 """Those that need nothing learnt, cheapest first."""
 
 
-def measures(shape: HeadShape) -> tuple[Measure, ...]:
+def measures(heads: LearntHeads) -> tuple[Measure, ...]:
     """Every measure, with what a bundle has learnt of heads."""
-    return (*MEASURES, Likeness(shape))
+    learnt: list[Measure] = [Likeness(heads)]
+    if heads.contrast is not None:
+        learnt.append(Tissue(heads.contrast))
+    return (*MEASURES, *learnt)
 
 
-__all__ = ["MEASURES", "Likeness", "Measure", "measures"]
+__all__ = ["MEASURES", "Likeness", "Measure", "Tissue", "measures"]

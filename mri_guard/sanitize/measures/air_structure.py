@@ -25,7 +25,6 @@ class AirStructure:
     name: str = "air_structure"
     reason: str = "quality-ghosting"
     resolution: float = 0.2
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

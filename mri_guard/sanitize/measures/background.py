@@ -18,7 +18,6 @@ class Background:
     name: str = "background"
     reason: str = "quality-background"
     resolution: float = 0.2
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

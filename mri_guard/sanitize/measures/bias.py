@@ -25,7 +25,6 @@ class Bias:
     name: str = "bias"
     reason: str = "quality-bias"
     resolution: float = 0.05
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

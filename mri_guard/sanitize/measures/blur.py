@@ -19,7 +19,6 @@ class Blur:
     name: str = "blur"
     reason: str = "quality-blur"
     resolution: float = 0.03
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

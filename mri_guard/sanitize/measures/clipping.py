@@ -14,7 +14,6 @@ class Clipping:
     name: str = "clipping"
     reason: str = "quality-clipping"
     resolution: float = 0.002
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

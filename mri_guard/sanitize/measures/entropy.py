@@ -21,7 +21,6 @@ class Entropy:
     name: str = "entropy"
     reason: str = "quality-motion"
     resolution: float = 0.01
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

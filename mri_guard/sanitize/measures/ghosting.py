@@ -22,7 +22,6 @@ class Ghosting:
     name: str = "ghosting"
     reason: str = "quality-ghosting"
     resolution: float = 0.003
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

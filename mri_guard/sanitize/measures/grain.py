@@ -27,7 +27,6 @@ class Grain:
     name: str = "grain"
     reason: str = "quality-noise"
     resolution: float = 0.1
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 
-from mri_guard.sanitize.head_shape import HeadShape, vector
+from mri_guard.sanitize.learnt_heads import LearntHeads, vector
 from mri_guard.sanitize.look import Look
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Distance from the subspace of clean heads (`head_shape.HeadShape.distance`)."""
+    """Distance from the subspace of clean heads (`learnt_heads.LearntHeads.distance`)."""
 
-    shape: HeadShape
+    heads: LearntHeads
     name: str = "likeness"
     reason: str = "not-like-training"
     resolution: float = 0.02
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""
-        return self.shape.distance(vector(look))
+        return self.heads.distance(vector(look))

@@ -29,7 +29,6 @@ class Noise:
     name: str = "noise"
     reason: str = "quality-noise"
     resolution: float = 0.1
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

@@ -14,7 +14,6 @@ class ShortHead:
     name: str = "short_head"
     reason: str = "coverage-height"
     resolution: float = 0.05
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

@@ -18,7 +18,6 @@ class SmallHead:
     name: str = "small_head"
     reason: str = "head-small"
     resolution: float = 0.02
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

@@ -23,7 +23,6 @@ class Spike:
     name: str = "spike"
     reason: str = "quality-spike"
     resolution: float = 0.1
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

@@ -32,7 +32,6 @@ class Strokes:
     name: str = "strokes"
     reason: str = "burned-in-text"
     resolution: float = 0.5
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

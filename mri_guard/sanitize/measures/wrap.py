@@ -20,7 +20,6 @@ class Wrap:
     name: str = "wrap"
     reason: str = "quality-wrap"
     resolution: float = 0.02
-    two_sided: bool = False
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""

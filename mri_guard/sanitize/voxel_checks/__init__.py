@@ -1,7 +1,7 @@
 """Checks of the decoded volume before the model sees it, cheapest first."""
 
 from mri_guard.ports import VoxelCheck
-from mri_guard.sanitize.head_shape import HeadShape
+from mri_guard.sanitize.learnt_heads import LearntHeads
 from mri_guard.sanitize.limits import Limits
 from mri_guard.sanitize.voxel_checks.dynamic_range import DynamicRange
 from mri_guard.sanitize.voxel_checks.finite_values import FiniteValues
@@ -21,6 +21,6 @@ VOXEL_CHECKS: tuple[VoxelCheck, ...] = (
 """Those that need no bundle."""
 
 
-def learnt_checks(shape: HeadShape, limits: Limits) -> tuple[VoxelCheck, ...]:
+def learnt_checks(heads: LearntHeads, limits: Limits) -> tuple[VoxelCheck, ...]:
     """Those that a bundle has learnt, after `VOXEL_CHECKS`."""
-    return (WithinLimits(shape, limits), OrientationPlausible(shape))
+    return (WithinLimits(heads, limits), OrientationPlausible(heads))

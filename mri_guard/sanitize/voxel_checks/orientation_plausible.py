@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mri_guard.records import Rejection, Scan
-from mri_guard.sanitize.head_shape import HeadShape
+from mri_guard.sanitize.learnt_heads import LearntHeads
 from mri_guard.sanitize.look import look
 
 
@@ -15,12 +15,12 @@ class OrientationPlausible:
     cannot be told from a head that is nearly the same on both: that is the header's word alone.
     """
 
-    shape: HeadShape
+    heads: LearntHeads
     name: str = "orientation_plausible"
 
     def __call__(self, scan: Scan, /) -> Rejection | None:
         """Why the volume is refused, or None."""
-        turned = self.shape.turned(look(scan))
+        turned = self.heads.turned(look(scan))
         if turned > 0:
             return Rejection(
                 "orientation-implausible",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mri_guard.records import Rejection, Scan
-from mri_guard.sanitize.head_shape import HeadShape
+from mri_guard.sanitize.learnt_heads import LearntHeads
 from mri_guard.sanitize.limits import Limits
 from mri_guard.sanitize.look import look
 from mri_guard.sanitize.measures import measures
@@ -16,14 +16,14 @@ class WithinLimits:
     The reason is that of the measure which deviates most, e.g. `quality-noise`.
     """
 
-    shape: HeadShape
+    heads: LearntHeads
     limits: Limits
     name: str = "within_limits"
 
     def __call__(self, scan: Scan, /) -> Rejection | None:
         """Why the volume is refused, or None."""
         seen = look(scan)
-        every = {measure.name: measure for measure in measures(self.shape)}
+        every = {measure.name: measure for measure in measures(self.heads)}
         values = {name: measure(seen) for name, measure in every.items()}
         deviations = self.limits.deviations(values)
         worst = max(deviations, key=deviations.__getitem__)

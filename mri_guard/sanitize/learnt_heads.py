@@ -1,4 +1,4 @@
-"""What heads look like: a mean and the main ways to differ from it, learnt from clean scans.
+"""What a bundle has learnt of heads: their shape, and the contrast that tells them from others.
 
 The head from the crown 125 mm down is brought to a small fixed grid; how far a scan lies from the
 subspace of what was learnt (principal components: Jackson and Mudholkar 1979, Technometrics 21(3),
@@ -28,6 +28,9 @@ BRIGHTEST = 3.0
 """Times the head's signal; fat and vessels say little about shape."""
 
 COMPONENTS = 16
+CONTRAST = 18
+"""Features of `measures.tissue`."""
+
 SWAPS = ((0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0))
 TURNS = tuple(product(SWAPS, (1, -1), (1, -1)))
 """Axes swapped, then A and S turned about; left and right of a head look the same."""
@@ -36,21 +39,24 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeadShape:
+class LearntHeads:
     """Clean heads as a point and directions from it.
 
     Attributes:
         mean: float32, (n,), of unit vectors on the grid.
         components: float32, (c, n), orthonormal.
+        contrast: float32, (18,), direction of `measures.tissue` towards another contrast; None
+            where no other was at hand, so that it is not looked for.
     """
 
     mean: Vector
     components: Vector
+    contrast: Vector | None = None
 
     @classmethod
     def fit(
         cls, vectors: NDArray[np.float32], weights: NDArray[np.float64], count: int = COMPONENTS
-    ) -> "HeadShape":
+    ) -> "LearntHeads":
         """The subspace of these heads.
 
         Args:
@@ -65,23 +71,29 @@ class HeadShape:
         return cls(mean.astype(np.float32), np.ascontiguousarray(kept, dtype=np.float32))
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> "HeadShape":
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> "LearntHeads":
         """As `tensors` gave it.
 
         Raises:
             BundleError: a key or a shape does not fit.
         """
-        if set(tensors) != {"mean", "components"}:
-            raise BundleError(f"head shape of {sorted(tensors)}; wanted components and mean")
-        mean, components = tensors["mean"], tensors["components"]
         size = int(np.prod(GRID))
-        if mean.shape != (size,) or components.ndim != 2 or components.shape[1:] != (size,):
-            raise BundleError(f"head shape on {mean.shape} points; wanted {size}")
-        return cls(mean.astype(np.float32), components.astype(np.float32))
+        wanted = {"mean": (size,), "components": (-1, size), "contrast": (CONTRAST,)}
+        for key, values in tensors.items():
+            shape = wanted.get(key, ())
+            if len(shape) != values.ndim or (shape[-1:] != values.shape[-1:]):
+                raise BundleError(f"learnt heads have {key} {values.shape}; wanted {shape}")
+            if not np.isfinite(values).all():
+                raise BundleError(f"learnt heads have {key} that is not finite")
+        missing = {"mean", "components"} - set(tensors)
+        if missing:
+            raise BundleError(f"learnt heads lack {', '.join(sorted(missing))}")
+        return cls(**{key: values.astype(np.float32) for key, values in tensors.items()})
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """For the bundle."""
-        return {"mean": self.mean, "components": self.components}
+        made = {"mean": self.mean, "components": self.components}
+        return made if self.contrast is None else {**made, "contrast": self.contrast}
 
     def distance(self, vector: Vector) -> float:
         """From the subspace, 0 (in it) to about 1.4 (nothing in common)."""
