@@ -71,24 +71,24 @@ class LearntHeads:
         return cls(mean.astype(np.float32), np.ascontiguousarray(kept, dtype=np.float32))
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> "LearntHeads":
-        """As `tensors` gave it.
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> "LearntHeads":
+        """As `arrays` gave it.
 
         Raises:
             BundleError: a key or a shape does not fit.
         """
         size = int(np.prod(GRID))
         wanted = {"mean": (size,), "components": (-1, size), "contrast": (CONTRAST,)}
-        for key, values in tensors.items():
+        for key, values in arrays.items():
             shape = wanted.get(key, ())
             if len(shape) != values.ndim or (shape[-1:] != values.shape[-1:]):
                 raise BundleError(f"learnt heads have {key} {values.shape}; wanted {shape}")
             if not np.isfinite(values).all():
                 raise BundleError(f"learnt heads have {key} that is not finite")
-        missing = {"mean", "components"} - set(tensors)
+        missing = {"mean", "components"} - set(arrays)
         if missing:
             raise BundleError(f"learnt heads lack {', '.join(sorted(missing))}")
-        return cls(**{key: values.astype(np.float32) for key, values in tensors.items()})
+        return cls(**{key: values.astype(np.float32) for key, values in arrays.items()})
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """For the bundle."""

@@ -70,7 +70,7 @@ class Limits(Record):
     normals: dict[str, Normal]
     worst: dict[str, tuple[Finite, ...]]
     alpha: PValue = 0.01
-    margin: Finite = Field(default=1.5, ge=1)
+    margin: Finite = Field(default=2.0, ge=1)
 
     @property
     def count(self) -> int:

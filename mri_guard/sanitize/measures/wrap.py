@@ -19,7 +19,7 @@ class Wrap:
 
     name: str = "wrap"
     reason: str = "quality-wrap"
-    resolution: float = 0.02
+    resolution: float = 0.05
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""
