@@ -192,7 +192,8 @@ def assemble(
         )
     if calibration.voxels is None:
         raise BundleError(
-            f"{CALIBRATION} has no limits of the voxel checks; `mri-guard calibrate-checks` adds them"
+            f"{CALIBRATION} has no limits of the voxel checks; "
+            "`mri-guard calibrate-checks` adds them"
         )
     policy = config.policy
     heads = LearntHeads.from_arrays({key: value.numpy() for key, value in parts["heads"].items()})

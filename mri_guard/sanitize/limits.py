@@ -124,7 +124,7 @@ class Limits(Record):
         counts = ", ".join(f"{group} n = {len(some)}" for group, some in sorted(self.worst.items()))
         return (
             f"at most {self.alpha:g} of clean scans are held by their voxels, if exchangeable with "
-            f"the pooled calibration scans: {counts}; the limit is set {self.margin:g} times higher "
+            f"the pooled calibration scans: {counts}; the limit is {self.margin:g} times higher "
             "than that needs, for scanners that are not"
         )
 

@@ -120,9 +120,7 @@ def pooled(voxels: NDArray[np.float32], pooling: Sequence[int]) -> NDArray[np.fl
     return np.ascontiguousarray(made, dtype=np.float32)
 
 
-def _pool(
-    voxels: NDArray[np.float32], axis: int, size: int, count: int
-) -> NDArray[np.float32]:
+def _pool(voxels: NDArray[np.float32], axis: int, size: int, count: int) -> NDArray[np.float32]:
     """Adds strided views, which is several times faster than a reduction over a short axis."""
     cut = [slice(None)] * 3
     total = np.zeros((), dtype=np.float32)

@@ -65,7 +65,7 @@ class Sanitizer:
                 if isinstance(check, ContrastKnown)
                 else check
                 for check in SERIES_CHECKS
-            )
+            ),
         )
 
     def check_headers(self, source: Source) -> tuple[tuple[CheckResult, ...], tuple[str, ...]]:

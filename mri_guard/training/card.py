@@ -127,7 +127,7 @@ def with_limits(card: str, name: str, version: str, now: str, limits: Limits) ->
         now: version of this one.
         limits: of this one.
     """
-    kept = card.split(VOXELS)[0].replace(f"{name} {version}", f"{name} {now}", 1)
+    kept = card.split(VOXELS, maxsplit=1)[0].replace(f"{name} {version}", f"{name} {now}", 1)
     return kept + VOXELS + voxel_limits(limits)
 
 

@@ -174,9 +174,13 @@ def _of_the_others(
 def _normal(
     measure: Measure, values: Sequence[float | None], weights: NDArray[np.float64]
 ) -> Normal:
-    seen = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    seen = [
+        (value, weight) for value, weight in zip(values, weights, strict=True) if value is not None
+    ]
     if len(seen) < SMALLEST_FIT:
-        raise NotCalibratedError(f"{measure.name} was measured on {len(seen)} of {len(values)} scans")
+        raise NotCalibratedError(
+            f"{measure.name} was measured on {len(seen)} of {len(values)} scans"
+        )
     return Normal.fit(
         [value for value, _ in seen], [float(weight) for _, weight in seen], measure.resolution
     )

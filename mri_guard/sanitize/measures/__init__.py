@@ -18,6 +18,7 @@ from mri_guard.sanitize.measures.entropy import Entropy
 from mri_guard.sanitize.measures.ghosting import Ghosting
 from mri_guard.sanitize.measures.grain import Grain
 from mri_guard.sanitize.measures.likeness import Likeness
+from mri_guard.sanitize.measures.motion import Motion
 from mri_guard.sanitize.measures.noise import Noise
 from mri_guard.sanitize.measures.short_head import ShortHead
 from mri_guard.sanitize.measures.small_head import SmallHead
@@ -58,6 +59,7 @@ MEASURES: tuple[Measure, ...] = (
     AirStructure(),
     Noise(),
     Entropy(),
+    Motion(),
     Bias(),
     Blur(),
     Grain(),

@@ -19,7 +19,7 @@ class Entropy:
     """
 
     name: str = "entropy"
-    reason: str = "quality-motion"
+    reason: str = "quality-entropy"
     resolution: float = 0.01
 
     def __call__(self, look: Look, /) -> float | None:

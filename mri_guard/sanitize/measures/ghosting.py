@@ -1,7 +1,7 @@
 """Whether copies of the head lie beside it along one axis.
 
-The percent signal ghosting of the ACR phantom test (American College of Radiology, Large and Medium
-Phantom Test Guidance for the ACR MRI Accreditation Program, 2022, section 5): ghosts lie along phase
+The percent signal ghosting of the ACR phantom test (American College of Radiology, Large and
+Medium Phantom Test Guidance for the ACR MRI Accreditation Program, 2022): ghosts lie along phase
 encoding, so that the air before and behind the head is brighter than the air on both sides of it,
 or the reverse.
 """
