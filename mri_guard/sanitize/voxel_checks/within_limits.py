@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mri_guard.errors import BundleError
 from mri_guard.records import Rejection, Scan
 from mri_guard.sanitize.learnt_heads import LearntHeads
 from mri_guard.sanitize.limits import Limits
@@ -19,6 +20,19 @@ class WithinLimits:
     heads: LearntHeads
     limits: Limits
     name: str = "within_limits"
+
+    def __post_init__(self) -> None:
+        """Refuses limits that would leave a measure out, or that too few scans stand behind.
+
+        Raises:
+            BundleError: limits and measures do not fit.
+            NotCalibratedError: too few calibration scans.
+        """
+        wanted = {measure.name for measure in measures(self.heads)}
+        if wanted != set(self.limits.normals):
+            differ = ", ".join(sorted(wanted ^ set(self.limits.normals)))
+            raise BundleError(f"limits and measures of voxels do not fit: {differ}")
+        self.limits.rank()
 
     def __call__(self, scan: Scan, /) -> Rejection | None:
         """Why the volume is refused, or None."""
