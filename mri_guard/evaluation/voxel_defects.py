@@ -71,7 +71,7 @@ def _artifact(scan: Scan, rng: np.random.Generator, kind: type[Artifact], streng
     drawn: Artifact = kind.draw(rng, strength)
     if isinstance(drawn, Motion):
         drawn = Motion(drawn.moves, drawn.axis, spacing_mm(affine)[0])
-    image = np.ascontiguousarray(np.maximum(voxels, 0) / np.float32(unit))
+    image = np.ascontiguousarray(np.maximum(voxels, 0) / unit, dtype=np.float32)
     return changed(scan, drawn(image) * np.float32(unit), affine)
 
 

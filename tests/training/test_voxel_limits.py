@@ -1,4 +1,4 @@
-"""Learning limits: from the right scans, with what they promise, into a bundle that is else alike."""
+"""Learning limits: from the right scans, as promised, into a bundle that is else alike."""
 
 from dataclasses import replace
 from pathlib import Path
