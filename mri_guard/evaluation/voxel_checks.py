@@ -8,8 +8,7 @@ from pathlib import Path
 from mri_guard.determinism import generator
 from mri_guard.evaluation.voxel_defects import Defect, defects
 from mri_guard.metrics.proportion import clopper_pearson
-from mri_guard.ports import Sanitizer
-from mri_guard.readers import Decoder
+from mri_guard.ports import Decoder, Sanitizer
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.readers.sources import open_sources
 from mri_guard.records import Contrast, Record, Scan

@@ -36,7 +36,7 @@ def disc(
 
 def rician(image: NDArray[np.float32], sigma: float, seed: int = 0) -> NDArray[np.float32]:
     real, imaginary = np.random.default_rng(seed).normal(0, sigma, (2, *image.shape))
-    return np.hypot(image + real, imaginary).astype(np.float32)
+    return np.asarray(np.hypot(image + real, imaginary), dtype=np.float32)
 
 
 def noisy(sigma: float = 20.0, mm: tuple[float, float, float] = (2.0, 2.0, 5.0)) -> Scan:

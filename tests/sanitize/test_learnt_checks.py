@@ -81,7 +81,7 @@ def test_finds_learnt_heads_in_their_own_subspace() -> None:
     heads = LearntHeads.fit(vectors, group_weights(["a"] * 4), 3)
     assert [heads.distance(one) for one in vectors] == pytest.approx([0] * 4, abs=1e-3)
     assert heads.turned(look(phantom(1))) < -0.5
-    noise = np.random.default_rng(0).normal(size=vectors.shape[1])
+    noise = np.random.default_rng(0).normal(size=vectors.shape[1:])
     noise = (noise - noise.mean()) / np.linalg.norm(noise)
     assert heads.distance(noise.astype(np.float32)) > 1
 

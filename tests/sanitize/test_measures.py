@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_guard.artifacts import BiasField, Ghosting, RicianNoise, Spike
@@ -237,9 +238,15 @@ def test_does_not_depend_on_how_the_axes_are_stored(name: str) -> None:
     assert measured(name, stored) == pytest.approx(measured(name, clean), abs=1e-4)
 
 
+def features(contrast: Contrast, seed: int) -> NDArray[np.float32]:
+    found = tissue_features(look(phantom(seed, contrast)))
+    assert found is not None
+    return found
+
+
 def test_tells_contrasts_apart_by_their_tissues() -> None:
-    flair = np.stack([tissue_features(look(phantom(seed))) for seed in (1, 2, 3)])
-    t1 = np.stack([tissue_features(look(phantom(seed, Contrast.T1))) for seed in (1, 2)])
+    flair = np.stack([features(Contrast.FLAIR, seed) for seed in (1, 2, 3)])
+    t1 = np.stack([features(Contrast.T1, seed) for seed in (1, 2)])
     assert flair.shape == (3, FEATURES)
     towards = direction(flair[:2], np.array([0.5, 0.5]), t1)
     assert np.linalg.norm(towards) == pytest.approx(1)
