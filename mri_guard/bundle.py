@@ -1,7 +1,8 @@
 """A bundle on disk, and the kit assembled from it. The composition root of the library.
 
 bundle.yaml           what the parts are and how they are set; data only
-weights.safetensors   the VAE (`vae.*`), healthy statistics (`healthy.*`), brain mask (`brain.*`)
+weights.safetensors   the VAE (`vae.*`), healthy statistics (`healthy.*`), brain mask (`brain.*`),
+                      what the voxel checks have learnt of heads (`heads.*`)
 calibration.json      scores of clean scans: what thresholds and p-values are made from
 model_card.md         data, licences, figures, limits
 SHA256SUMS            SHA-256 of each, as `sha256sum -c` reads it; its own digest is the bundle's
@@ -28,14 +29,16 @@ from mri_guard.perturbation.detectors import FeatureSqueezing
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.records import Contrast, Finite, PValue, Record
-from mri_guard.sanitize import Sanitizer
+from mri_guard.sanitize import Sanitizer, learnt_checks
+from mri_guard.sanitize.learnt_heads import LearntHeads
+from mri_guard.sanitize.limits import Limits
 
 CONFIG = "bundle.yaml"
 WEIGHTS = "weights.safetensors"
 CALIBRATION = "calibration.json"
 CARD = "model_card.md"
 SUMS = "SHA256SUMS"
-PARTS = ("vae", "healthy", "brain")
+PARTS = ("vae", "healthy", "brain", "heads")
 FILES = (CONFIG, WEIGHTS, CALIBRATION, CARD)
 MAX_BYTES = 512 * 1024 * 1024
 
@@ -84,11 +87,14 @@ class Calibration(Record):
         detectors: each detector's statistic on clean scans, healthy and lesioned.
         highest_slices: the highest slice score of each healthy scan, grouped as `healthy_scores`;
             None in bundles that calibrate no slices.
+        voxels: what clean scans measure, and how far a scan may be from it. None while a bundle is
+            made; one without is not loaded.
     """
 
     healthy_scores: dict[str, tuple[Finite, ...]]
     detectors: dict[str, tuple[Finite, ...]]
     highest_slices: dict[str, tuple[Finite, ...]] | None = None
+    voxels: Limits | None = None
 
 
 def write(
@@ -103,7 +109,7 @@ def write(
     Args:
         folder: made when missing; a bundle in it is replaced.
         config: parts and settings.
-        tensors: `vae.*`, `healthy.*` and `brain.*`.
+        tensors: `vae.*`, `healthy.*`, `brain.*` and `heads.*`.
         calibration: scores of clean scans.
         card: the model card, Markdown.
     """
@@ -132,10 +138,10 @@ def load(folder: Path) -> Kit:
         BundleError: a key, a value or a shape does not fit.
         NotCalibratedError: too few calibration scores for the promised rates.
     """
-    contents, digest = _verified(folder)
-    config = _config(contents[CONFIG])
-    calibration = _calibration(contents[CALIBRATION])
-    return assemble(config, _tensors(contents[WEIGHTS]), calibration, digest)
+    files, digest = _verified(folder)
+    config = _config(files[CONFIG])
+    calibration = _calibration(files[CALIBRATION])
+    return assemble(config, _tensors(files[WEIGHTS]), calibration, digest)
 
 
 def brain_mask(folder: Path) -> BrainMask:
@@ -144,8 +150,19 @@ def brain_mask(folder: Path) -> BrainMask:
     Raises:
         BundleError: as `load`.
     """
-    contents, _ = _verified(folder)
-    return BrainMask.from_tensors(split(_tensors(contents[WEIGHTS]), *PARTS)["brain"])
+    files, _ = _verified(folder)
+    return BrainMask.from_tensors(split(_tensors(files[WEIGHTS]), *PARTS)["brain"])
+
+
+def contents(folder: Path) -> tuple[BundleConfig, dict[str, Tensor], Calibration, str]:
+    """Configuration, tensors, calibration and card of a bundle, for making another one of it.
+
+    Raises:
+        BundleError: as `load`, but for parts that are missing.
+    """
+    files, _ = _verified(folder)
+    tensors, calibrated = _tensors(files[WEIGHTS]), _calibration(files[CALIBRATION])
+    return _config(files[CONFIG]), tensors, calibrated, files[CARD].decode()
 
 
 def calibration(folder: Path) -> tuple[Calibration, PolicyConfig]:
@@ -154,8 +171,8 @@ def calibration(folder: Path) -> tuple[Calibration, PolicyConfig]:
     Raises:
         BundleError: as `load`.
     """
-    contents, _ = _verified(folder)
-    return _calibration(contents[CALIBRATION]), _config(contents[CONFIG]).policy
+    files, _ = _verified(folder)
+    return _calibration(files[CALIBRATION]), _config(files[CONFIG]).policy
 
 
 def assemble(
@@ -173,8 +190,15 @@ def assemble(
             f"{CALIBRATION} calibrates the detectors {sorted(calibration.detectors)}; "
             f"wanted {[FeatureSqueezing.name]}"
         )
+    if calibration.voxels is None:
+        raise BundleError(
+            f"{CALIBRATION} has no limits of the voxel checks; "
+            "`mri-guard calibrate-checks` adds them"
+        )
     policy = config.policy
-    sanitizer = Sanitizer.for_contrasts(config.contrasts)
+    heads = LearntHeads.from_arrays({key: value.numpy() for key, value in parts["heads"].items()})
+    checks = learnt_checks(heads, calibration.voxels)
+    sanitizer = Sanitizer.for_contrasts(config.contrasts, checks)
     preprocess = Preprocess(BrainMask.from_tensors(parts["brain"]))
     scorer = VaeScorer.from_tensors(config.vae, parts["vae"], parts["healthy"])
     calibrate = ScoreCalibrator.fit(

@@ -57,7 +57,7 @@ from mri_guard.records import Contrast, Journey, Outcome, Source
 from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.sanitize.gate import sanitize as sanitize_source
 from mri_guard.training.brain_mask import train_brain_mask
-from mri_guard.training.bundle import train_bundle
+from mri_guard.training.bundle import train_bundle, with_voxel_limits
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.config import large as large_config
 from mri_guard.training.config import volume as volume_config
@@ -396,6 +396,10 @@ def train(
     version: Annotated[str, typer.Option(help="Of the bundle.")] = "0.1.0",
     contrast: Annotated[Contrast, typer.Option(help="What the scans are.")] = Contrast.FLAIR,
     steps: Annotated[int | None, typer.Option(min=1, help="Gradient steps.")] = None,
+    other_manifest: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV of scans of another contrast, to tell it from; again for more."),
+    ] = None,
     tensorboard: Annotated[
         Path | None,
         typer.Option(help="Folder for training curves; wants the extra `tensorboard`."),
@@ -430,11 +434,30 @@ def train(
             console=errors,
             shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
             synthetic=healthy_heads(label_maps, contrast, seed) if label_maps else (),
+            others=other_manifest or (),
             tensorboard=tensorboard,
             device=device,
         )
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
+    say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
+
+
+@app.command("calibrate-checks")
+@exits
+def calibrate_checks(
+    manifest: Annotated[list[Path], typer.Option(help="CSV; give it again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    version: Annotated[str, typer.Option(help="Of the bundle to write.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn the voxel checks' limits from clean scans; write a bundle that is else the same.
+
+    The splits `train` and `validation` say what is usual, `calibration` how far from it is too far;
+    scans of another contrast show what the bundle's is not.
+    """
+    digest = with_voxel_limits(bundle, manifest, out, version=version, console=errors)
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
 

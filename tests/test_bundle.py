@@ -14,7 +14,7 @@ from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
 from mri_guard.errors import BundleError, DigestError, NotCalibratedError
 from mri_guard.preprocess.brain_mask import network
 from mri_guard.records import Contrast
-from tests.toys import plain_fusion
+from tests.toys import any_heads, plain_fusion, wide_limits
 
 VAE = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
 
@@ -25,6 +25,7 @@ def _write(
     torch.manual_seed(0)
     parts = {"vae": Vae(VAE.model).state_dict(), "healthy": plain_fusion().tensors()}
     parts["brain"] = network().state_dict()
+    parts["heads"] = {key: torch.from_numpy(some) for key, some in any_heads().arrays().items()}
     tensors = {
         f"{part}.{key}": value for part, some in parts.items() for key, value in some.items()
     }
@@ -41,6 +42,7 @@ def _write(
         healthy_scores={"phantom": scores},
         detectors={"feature_squeezing": scores},
         highest_slices=highest_slices,
+        voxels=wide_limits(),
     )
     return bundle.write(folder, config, tensors, calibration, "# Card\n")
 
@@ -146,9 +148,44 @@ def _other_detector(folder: Path) -> None:
     (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
 
 
+def _no_limits(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    calibration["voxels"] = None
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
+def _too_few_voxel_scans(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    calibration["voxels"]["worst"] = {"toys": [1.0] * 98}
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
+def _a_measure_without_limits(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    del calibration["voxels"]["normals"]["noise"]
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
+def _heads_of_another_grid(folder: Path) -> None:
+    tensors = load_file(folder / bundle.WEIGHTS)
+    tensors["heads.mean"] = tensors["heads.mean"][:100].clone()
+    save_file(tensors, folder / bundle.WEIGHTS)
+
+
+def _heads_that_are_no_numbers(folder: Path) -> None:
+    tensors = load_file(folder / bundle.WEIGHTS)
+    tensors["heads.mean"][0] = float("nan")
+    save_file(tensors, folder / bundle.WEIGHTS)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        _no_limits,
+        _too_few_voxel_scans,
+        _a_measure_without_limits,
+        _heads_of_another_grid,
+        _heads_that_are_no_numbers,
         _extra_key,
         _python_object,
         _missing_tensor,

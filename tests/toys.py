@@ -8,6 +8,10 @@ from mri_guard.anomaly import Fusion, FusionConfig, HealthyStatistics, ModelConf
 from mri_guard.anomaly.evidence import KINDS
 from mri_guard.anomaly.residual import GRID
 from mri_guard.records import Preprocessed
+from mri_guard.sanitize.learnt_heads import CONTRAST, LearntHeads
+from mri_guard.sanitize.learnt_heads import GRID as HEAD_GRID
+from mri_guard.sanitize.limits import Limits, Normal
+from mri_guard.sanitize.measures import measures
 
 SIDE = 48
 
@@ -54,6 +58,20 @@ def plain_fusion(spread: float = 1.0) -> Fusion:
         return HealthyStatistics(torch.zeros(GRID), torch.full(GRID, spread))
 
     return Fusion({kind: statistics(spread) for kind in KINDS}, statistics(1.0), FusionConfig())
+
+
+def any_heads() -> LearntHeads:
+    """Heads of which nothing was learnt: every volume is as near as its turned self."""
+    size = int(np.prod(HEAD_GRID))
+    return LearntHeads(
+        np.zeros(size, np.float32), np.zeros((1, size), np.float32), np.zeros(CONTRAST, np.float32)
+    )
+
+
+def wide_limits() -> Limits:
+    """Limits that nothing exceeds."""
+    normals = {one.name: Normal(centre=0.0, spread=1e6) for one in measures(any_heads())}
+    return Limits(normals=normals, worst={"toys": (1.0,) * 100})
 
 
 def with_lesion(

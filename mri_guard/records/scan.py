@@ -81,7 +81,7 @@ def readonly(array: NDArray[np.generic]) -> None:
     array.flags.writeable = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Scan:
     """One MR series as a volume.
 

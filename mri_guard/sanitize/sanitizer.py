@@ -59,15 +59,18 @@ class Sanitizer:
                 raise SettingsError(f"{family} is empty; at least one check wanted")
 
     @classmethod
-    def for_contrasts(cls, contrasts: Sequence[Contrast]) -> Self:
-        """All checks, with the contrasts that a bundle knows."""
+    def for_contrasts(
+        cls, contrasts: Sequence[Contrast], learnt: Sequence[VoxelCheck] = ()
+    ) -> Self:
+        """All checks, with the contrasts that a bundle knows and the checks that it has learnt."""
         return cls(
+            voxel_checks=(*VOXEL_CHECKS, *learnt),
             series_checks=tuple(
                 replace(check, contrasts=tuple(contrasts))
                 if isinstance(check, ContrastKnown)
                 else check
                 for check in SERIES_CHECKS
-            )
+            ),
         )
 
     def check_headers(self, source: Source) -> tuple[tuple[CheckResult, ...], tuple[str, ...]]:

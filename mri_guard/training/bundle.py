@@ -14,10 +14,11 @@ from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Preprocessed
 from mri_guard.training.calibrate import calibration_of
-from mri_guard.training.card import model_card
+from mri_guard.training.card import model_card, with_limits
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.synthetic_lesions import Window
 from mri_guard.training.train import train
+from mri_guard.training.voxel_limits import learn_voxels, used
 
 
 def train_bundle(
@@ -35,6 +36,7 @@ def train_bundle(
     console: Console,
     shapes: Sequence[Window] = (),
     synthetic: Sequence[Preprocessed] = (),
+    others: Sequence[Path] = (),
     tensorboard: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> str:
@@ -54,6 +56,7 @@ def train_bundle(
         console: where progress is shown.
         shapes: of real lesions, for the synthetic ones.
         synthetic: healthy heads to learn from too.
+        others: CSV files of scans of another contrast, for telling it from this one.
         tensorboard: folder for training curves; None writes none.
         device: to train on.
 
@@ -91,6 +94,12 @@ def train_bundle(
             cache=work / "cache",
             progress=lambda: progress.advance(task),
         )
+    foreign = [row for path in others for row in read_manifest(path)]
+    known = used([*every, *foreign])
+    with Progress(console=console) as progress:
+        task = progress.add_task("learning voxel limits", total=len(known))
+        heads, limits = learn_voxels(known, contrast, progress=lambda: progress.advance(task))
+    calibration = calibration.model_copy(update={"voxels": limits})
     bundle_config = BundleConfig(
         name=name,
         version=version,
@@ -102,5 +111,44 @@ def train_bundle(
     tensors: dict[str, Tensor] = {f"vae.{key}": value for key, value in model.state.items()}
     tensors |= {f"healthy.{key}": value for key, value in model.statistics.items()}
     tensors |= {f"brain.{key}": value for key, value in brain_mask.network.state_dict().items()}
+    tensors |= {f"heads.{key}": torch.from_numpy(some) for key, some in heads.arrays().items()}
     card = model_card(bundle_config, calibration, model.report, data)
     return bundle.write(out, bundle_config, tensors, calibration, card)
+
+
+def with_voxel_limits(
+    folder: Path, manifests: Sequence[Path], out: Path, *, version: str, console: Console
+) -> str:
+    """Digest of a bundle like another one, with the voxel checks' limits learnt anew.
+
+    Model, statistics and brain mask stay as they are, bit by bit.
+
+    Args:
+        folder: of the other bundle.
+        manifests: CSV files; `train` and `validation` fit the measures, `calibration` sets the
+            limit, scans of another contrast show what the bundle's is not.
+        out: folder of the bundle that is written; may be the other one's.
+        version: of the bundle that is written.
+        console: where progress is shown.
+
+    Raises:
+        BundleError: the other bundle is broken.
+        SettingsError: a manifest does not fit.
+        NotCalibratedError: too few scans.
+    """
+    config, tensors, calibration, card = bundle.contents(folder)
+    rows = used([row for path in manifests for row in read_manifest(path)])
+    with Progress(console=console) as progress:
+        task = progress.add_task("learning voxel limits", total=len(rows))
+        heads, limits = learn_voxels(
+            rows, config.contrasts[0], progress=lambda: progress.advance(task)
+        )
+    kept = {key: value for key, value in tensors.items() if not key.startswith("heads.")}
+    learnt = {f"heads.{key}": torch.from_numpy(some) for key, some in heads.arrays().items()}
+    return bundle.write(
+        out,
+        config.model_copy(update={"version": version}),
+        kept | learnt,
+        calibration.model_copy(update={"voxels": limits}),
+        with_limits(card, config.name, config.version, version, limits),
+    )

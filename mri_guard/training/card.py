@@ -4,6 +4,7 @@ from typing import Any
 
 from mri_guard.bundle import BundleConfig, Calibration
 from mri_guard.calibration import ScoreCalibrator
+from mri_guard.sanitize.limits import Limits
 
 CARD = """# Model card: {name} {version}
 
@@ -57,6 +58,9 @@ Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
   `mri-guard evaluate detection`."""
 
 
+VOXELS = "\n\n## Voxel checks\n\n"
+
+
 def model_card(
     config: BundleConfig, calibration: Calibration, report: dict[str, Any], data: str
 ) -> str:
@@ -78,7 +82,7 @@ def model_card(
         f"| {max(scores):.3f} |"
         for group, scores in sorted(calibration.healthy_scores.items())
     ]
-    return CARD.format(
+    card = CARD.format(
         name=config.name,
         version=config.version,
         contrasts=", ".join(config.contrasts),
@@ -110,3 +114,29 @@ def model_card(
         perturbation_alpha=policy.perturbation_alpha,
         groups="\n".join(groups),
     )
+    return card if calibration.voxels is None else card + VOXELS + voxel_limits(calibration.voxels)
+
+
+def with_limits(card: str, name: str, version: str, now: str, limits: Limits) -> str:
+    """A card with the limits of its voxel checks replaced, and its version.
+
+    Args:
+        card: of another bundle.
+        name: of that bundle, and of this one.
+        version: of that bundle.
+        now: version of this one.
+        limits: of this one.
+    """
+    kept = card.split(VOXELS, maxsplit=1)[0].replace(f"{name} {version}", f"{name} {now}", 1)
+    return kept + VOXELS + voxel_limits(limits)
+
+
+def voxel_limits(limits: Limits) -> str:
+    """What a card says of the limits of the voxel checks, Markdown."""
+    rows = [
+        f"| {name} | {normal.centre:.4g} | {normal.spread:.3g} "
+        f"| {normal.centre + limits.highest * normal.spread:.4g} |"
+        for name, normal in limits.normals.items()
+    ]
+    head = "| measure | usual | spread | held above |\n|---|---|---|---|"
+    return f"{limits.guarantee[0].upper()}{limits.guarantee[1:]}.\n\n{head}\n" + "\n".join(rows)

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 import mri_guard
-from mri_guard.sanitize import HEADER_CHECKS, NIFTI_CHECKS, SERIES_CHECKS, VOXEL_CHECKS
+from mri_guard.sanitize import (
+    HEADER_CHECKS,
+    NIFTI_CHECKS,
+    SERIES_CHECKS,
+    VOXEL_CHECKS,
+    learnt_checks,
+)
+from tests.toys import any_heads, wide_limits
 
 PACKAGE = Path(mri_guard.__file__).parent
 REASONS = PACKAGE.parent / "docs" / "reasons.md"
@@ -19,7 +26,7 @@ FAMILIES: dict[str, tuple[Any, ...]] = {
     "header_checks": HEADER_CHECKS,
     "series_checks": SERIES_CHECKS,
     "nifti_checks": NIFTI_CHECKS,
-    "voxel_checks": VOXEL_CHECKS,
+    "voxel_checks": (*VOXEL_CHECKS, *learnt_checks(any_heads(), wide_limits())),
 }
 _REFUSALS = {"Rejection", "SeriesError", "UnreadableError", "LimitError"}
 CHECKS = [

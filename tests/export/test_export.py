@@ -30,7 +30,7 @@ from mri_guard.preprocess import Preprocess
 from mri_guard.preprocess.brain_mask import network
 from mri_guard.records import Contrast, Preprocessed
 from tests.services.test_demo import inner_head
-from tests.toys import plain_fusion, toy_brain, with_lesion
+from tests.toys import any_heads, plain_fusion, toy_brain, wide_limits, with_lesion
 
 CONFIG = VaeConfig(
     model=ModelConfig(channels=(8, 8, 16), latents=(2, 0, 4), groups=4), smallest_slice_px=20
@@ -68,7 +68,8 @@ def kit_of(vae_config: VaeConfig) -> Iterator[Kit]:
         state = Vae(vae_config.model).state_dict()
     scorer = VaeScorer.from_tensors(vae_config, state, statistics)
     between = (scorer(SCANS["healthy"]).score + scorer(SCANS["lesioned"]).score) / 2
-    parts = {"vae": state, "healthy": statistics, "brain": network().state_dict()}
+    heads = {key: torch.from_numpy(some) for key, some in any_heads().arrays().items()}
+    parts = {"vae": state, "healthy": statistics, "brain": network().state_dict(), "heads": heads}
     config = BundleConfig(
         name="test",
         version="1",
@@ -78,7 +79,9 @@ def kit_of(vae_config: VaeConfig) -> Iterator[Kit]:
         seed=0,
     )
     calibration = Calibration(
-        healthy_scores={"toys": (between,) * 60}, detectors={"feature_squeezing": (0.0,) * 60}
+        healthy_scores={"toys": (between,) * 60},
+        detectors={"feature_squeezing": (0.0,) * 60},
+        voxels=wide_limits(),
     )
     tensors = {
         f"{part}.{key}": value for part, some in parts.items() for key, value in some.items()
