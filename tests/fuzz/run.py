@@ -94,7 +94,7 @@ def fuzz(
             try:
                 accepted = _headers(broken, sanitizer, tally, number)
                 if accepted or number % 4 == 0:
-                    _decode((broken, neighbour), decoder, tally, number)
+                    _decode((broken, neighbour), decoder, sanitizer, tally, number)
             except Exception as error:  # noqa: BLE001 - what the fuzzer is there to find
                 tally.crashes[str(number)] = repr(error)
                 (folder / f"crash-{seed}-{number}.dcm").write_bytes(broken.read_bytes())
@@ -121,10 +121,14 @@ def _headers(path: Path, sanitizer: Sanitizer, tally: Tally, number: int) -> boo
     return last.passed or last.name not in families
 
 
-def _decode(files: tuple[Path, Path], decoder: Decoder, tally: Tally, number: int) -> None:
+def _decode(
+    files: tuple[Path, Path], decoder: Decoder, sanitizer: Sanitizer, tally: Tally, number: int
+) -> None:
     start = time.perf_counter()
     try:
-        decoder(Source(files, Format.DICOM))
+        last = sanitizer.check_voxels(decoder(Source(files, Format.DICOM)))[-1]
+        if last.reason == "check-failed":
+            raise RuntimeError(last.detail)
         tally.count("decoder: decoded")
     except InputError as error:
         tally.count(f"decoder: {error.reason}")

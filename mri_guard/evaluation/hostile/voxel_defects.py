@@ -158,7 +158,7 @@ VOXEL_DEFECTS: tuple[tuple[str, tuple[str, ...], Edit], ...] = (
     ("voxels-nought", ("voxels-constant",), nothing),
     ("voxels-noise", (), noise),
     ("voxels-labels", ("dynamic-range",), labels),
-    ("voxels-clipped", ("dynamic-range",), clipped),
+    ("voxels-clipped", ("dynamic-range", "quality-clipping"), clipped),
     ("object-bottle", (), bottle),
     ("object-box", (), box),
     ("contrast-inverted", (), inverted),
