@@ -4,8 +4,8 @@ A measure's deviation is its distance from the clean scans' median in their spre
 nonconformity is its largest deviation. Of n calibration scans that centre and spread were not
 fitted on, the k-th largest nonconformity with k = floor(alpha (n + 1)) is exceeded by a further
 clean scan, exchangeable with them, with probability at most k / (n + 1) <= alpha (Vovk, Gammerman
-and Shafer 2005, Algorithmic Learning in a Random World, section 2.2; split conformal: Lei et al.
-2018, JASA 113(523), 1094-1111, theorem 2.2), over the draw of all of them. Scans of another scanner
+and Shafer 2005, Algorithmic Learning in a Random World; split conformal: Lei et al.
+2018, JASA 113(523), 1094-1111), over the draw of all of them. Scans of another scanner
 are not exchangeable with them: the limit is therefore set `margin` times higher, which keeps the
 bound and costs power.
 """

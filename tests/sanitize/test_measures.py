@@ -173,6 +173,15 @@ def test_counts_strokes_beside_the_head_and_those_that_all_slices_share() -> Non
     assert measured("strokes", scan(across, AFFINE)) == pytest.approx(np.log1p(60), abs=0.05)
 
 
+def test_knows_the_range_of_intensities_inside() -> None:
+    seen = look(PLAIN)
+    halves = np.full_like(seen.small, 1000)
+    halves[: halves.shape[0] // 2] = 500
+    two = replace(seen, small=halves, signal=1000.0)
+    assert measured("flatness", two) == pytest.approx(-np.log(np.log(2)), abs=1e-6)
+    assert measured("flatness", PLAIN) > measured("flatness", phantom(1)) + 1
+
+
 def test_sees_streaks_along_one_axis() -> None:
     assert measured("motion", PLAIN) < 0.1
     rng = np.random.default_rng(1)

@@ -15,6 +15,7 @@ from mri_guard.sanitize.measures.bias import Bias
 from mri_guard.sanitize.measures.blur import Blur
 from mri_guard.sanitize.measures.clipping import Clipping
 from mri_guard.sanitize.measures.entropy import Entropy
+from mri_guard.sanitize.measures.flatness import Flatness
 from mri_guard.sanitize.measures.ghosting import Ghosting
 from mri_guard.sanitize.measures.grain import Grain
 from mri_guard.sanitize.measures.likeness import Likeness
@@ -60,6 +61,7 @@ MEASURES: tuple[Measure, ...] = (
     Noise(),
     Entropy(),
     Motion(),
+    Flatness(),
     Bias(),
     Blur(),
     Grain(),

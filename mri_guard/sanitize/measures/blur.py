@@ -1,7 +1,7 @@
 """How wide a point becomes.
 
 Full width at half maximum of the smoothness, Forman et al. 1995 (Magnetic Resonance in Medicine
-33(5), 636-647, equation 2), as AFNI's 3dFWHMx and MRIQC's `fwhm` take it, along each axis of whole
+33(5), 636-647), as AFNI's 3dFWHMx and MRIQC's `fwhm` take it, along each axis of whole
 slices inside the head. Anatomy is smooth too: the figure is for comparing scans, not a resolution.
 """
 

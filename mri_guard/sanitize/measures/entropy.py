@@ -1,6 +1,6 @@
 """How far the image's energy is spread out: ghosts, blur and noise spread it.
 
-Atkinson et al. 1997 (IEEE TMI 16(6), 903-910, equation 5), MRIQC's `efc`: the entropy of the
+Atkinson et al. 1997 (IEEE TMI 16(6), 903-910), MRIQC's `efc`: the entropy of the
 pixels over that of an image with all of them alike.
 """
 

@@ -1,6 +1,6 @@
 """How strong the noise is, by the head itself: what the air does not show where it is masked.
 
-Immerkaer 1996 (Computer Vision and Image Understanding 64(2), 300-302, equation 1): the difference
+Immerkaer 1996 (Computer Vision and Image Understanding 64(2), 300-302): the difference
 of two Laplacians is blind to constants, slopes and most edges; white noise comes out 6 sigma
 strong. The median in place of the mean leaves out the edges that are left.
 """

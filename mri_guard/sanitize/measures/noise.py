@@ -1,6 +1,6 @@
 """How strong the noise is, by the air around the head.
 
-Dietrich et al. 2007 (JMRI 26(2), 375-385, equation 4): in air a magnitude image is Rayleigh
+Dietrich et al. 2007 (JMRI 26(2), 375-385): in air a magnitude image is Rayleigh
 distributed, so that its standard deviation is sqrt((4 - pi) / 2) of the noise in each channel.
 MRIQC's `snrd` (Esteban et al. 2017, PLoS ONE 12(9), e0184661), here over the whole head. The spread
 is taken from the 16th to the 84th percentile, so that ghosts and wrap in the air do not count.

@@ -1,7 +1,7 @@
 """Whether letters or lines are burned in: bright strokes in the air, or the same in all slices.
 
 Text is as bright as the brightest tissue and a few pixels wide, so that an opening takes it away
-(the white top-hat: Serra 1982, Image Analysis and Mathematical Morphology, chapter XII); where it
+(the white top-hat: Serra 1982, Image Analysis and Mathematical Morphology); where it
 was drawn into every slice alike, nothing in a head is as constant. Strokes over the head in some
 slices alone are not looked for: vessels and fat look like them.
 """

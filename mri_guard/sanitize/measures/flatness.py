@@ -1,0 +1,30 @@
+"""How little there is inside: a phantom, a bottle or a mask has one intensity, a brain has not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from mri_guard.sanitize.look import Look
+
+RIM_MM = 16.0
+LEAST_VOXELS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Flatness:
+    """-ln of the interquartile range of ln intensity inside the head, its rim left out."""
+
+    name: str = "flatness"
+    reason: str = "not-like-training"
+    resolution: float = 0.45
+
+    def __call__(self, look: Look, /) -> float | None:
+        """The measure of a scan, or None where it cannot be measured."""
+        plane = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
+        rim = max(1, round(RIM_MM / look.small_mm[0]))
+        inside = look.small[ndimage.binary_erosion(look.head, plane, iterations=rim)]
+        if inside.size < LEAST_VOXELS:
+            return None
+        low, high = np.quantile(np.log(np.maximum(inside, 0.05 * look.signal)), (0.25, 0.75))
+        return float(-np.log(max(float(high - low), 1e-3)))
