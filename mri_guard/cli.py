@@ -200,8 +200,9 @@ def sanitize(
 
 
 @app.command()
+@exits
 def hostile(
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    out: Annotated[Path, typer.Option(help="New folder to write.")],
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
