@@ -99,6 +99,43 @@ def test_sanitize_says_what_each_check_found(tmp_path: Path) -> None:
     assert ran.exit_code == 1
 
 
+def test_evaluates_what_stands_before_the_model(tmp_path: Path) -> None:
+    _series(tmp_path / "clean", _head())
+    _series(tmp_path / "t1", _head(contrast=Contrast.T1))
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(
+        "scan,mask,subject,label,split,expected\n"
+        "clean,,clean,healthy,test,accepted\n"
+        "t1,,t1,healthy,test,contrast-not-in-bundle\n"
+    )
+    out = tmp_path / "evidence.json"
+    command = ["evaluate", "sanitization", "--manifest", manifest, "--out", out]
+    ran = runner.invoke(app, [*map(str, command)])
+    assert ran.exit_code == 0, ran.stderr
+    assert "contrast_known" in ran.stdout
+    metrics = json.loads(out.read_text())["metrics"]
+    assert {name: metrics[name]["value"] for name in ("caught", "named", "false_rejects")} == {
+        "caught": 1,
+        "named": 1,
+        "false_rejects": 0,
+    }
+
+
+def test_writes_the_hostile_corpus_into_a_new_folder_alone(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("somebody's")
+    ran = runner.invoke(app, ["hostile", "--out", str(tmp_path)])
+    assert ran.exit_code == 3
+    assert "not empty" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_learns_no_limits_without_a_manifest(tmp_path: Path) -> None:
+    command = ["calibrate-checks", "--manifest", tmp_path / "none.csv", "--out", tmp_path / "out"]
+    ran = runner.invoke(app, [*map(str, command), "--version", "1"])
+    assert ran.exit_code == 3
+    assert not (tmp_path / "out").exists()
+
+
 def test_exits_3_when_the_bundle_is_broken(tmp_path: Path) -> None:
     broken = tmp_path / "bundle"
     shutil.copytree(bundles.DEFAULT, broken)
