@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mri_guard.otsu import otsu
 from mri_guard.preprocess.brain_mask import largest_piece
 
 
@@ -27,15 +28,3 @@ def head_mask(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
         [ndimage.binary_fill_holes(closed[..., k]) for k in range(closed.shape[2])], axis=2
     )
     return filled | piece
-
-
-def otsu(values: NDArray[np.float32]) -> float:
-    """Threshold with the largest variance between the two classes (Otsu 1979, IEEE SMC-9, 62)."""
-    counts, edges = np.histogram(values, 256)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = counts.sum() - below
-    sums = np.cumsum(counts * middles)
-    mean_below = sums[:-1] / np.maximum(below, 1)
-    mean_above = (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    return float(edges[1 + np.argmax(below * above * (mean_above - mean_below) ** 2)])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mri_guard.otsu import otsu
 from mri_guard.records import Scan
 
 SMALL_MM = 4.0
@@ -135,7 +136,7 @@ def _head(small: NDArray[np.float32]) -> NDArray[np.bool_]:
     low, top = (float(value) for value in np.percentile(small, (1, 99)))
     if not top > low:
         return np.zeros(small.shape, np.bool_)
-    bright = small > low + (_otsu(np.clip(small, low, top)) - low) / 2
+    bright = small > low + (otsu(np.clip(small, low, top), 128) - low) / 2
     plane = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
     # The scalp is thin: it is opened only after it was filled, or the brain alone would be left.
     pieces, count = ndimage.label(bright)
@@ -145,18 +146,6 @@ def _head(small: NDArray[np.float32]) -> NDArray[np.bool_]:
     closed = ndimage.binary_closing(np.pad(piece, ((2, 2), (2, 2), (0, 0))), plane, iterations=2)
     filled = ndimage.binary_fill_holes(closed[2:-2, 2:-2], plane)
     return np.asarray(ndimage.binary_opening(filled, plane, iterations=2))
-
-
-def _otsu(values: NDArray[np.float32]) -> float:
-    """Threshold with the largest variance between the two classes (Otsu 1979, IEEE SMC-9, 62)."""
-    counts, edges = np.histogram(values, 128)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = counts.sum() - below
-    sums = np.cumsum(counts * middles)
-    mean_below = sums[:-1] / np.maximum(below, 1)
-    mean_above = (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    return float(edges[1 + np.argmax(below * above * (mean_above - mean_below) ** 2)])
 
 
 def _air(head: NDArray[np.bool_], mm: Sequence[float]) -> NDArray[np.bool_]:

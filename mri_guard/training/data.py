@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mri_guard import otsu, symmetry
 from mri_guard import preprocess as preprocess_package
-from mri_guard import symmetry
 from mri_guard.anomaly import VaeConfig, slice_gap_mm
 from mri_guard.anomaly.frame import View, context_step
 from mri_guard.errors import InputError
@@ -164,7 +164,10 @@ def load_subjects(
 def preprocess_digest(preprocess: Preprocess) -> str:
     """SHA-256 of what preprocessing depends on: its source and the brain mask's weights, hex."""
     sha = hashlib.sha256()
-    sources = [*Path(preprocess_package.__path__[0]).glob("*.py"), Path(symmetry.__file__)]
+    sources = [
+        *Path(preprocess_package.__path__[0]).glob("*.py"),
+        *(Path(str(module.__file__)) for module in (otsu, symmetry)),
+    ]
     for source in sorted(sources):
         sha.update(source.read_bytes())
     if isinstance(preprocess.brain_mask, BrainMask):

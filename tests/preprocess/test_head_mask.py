@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mri_guard.preprocess.grid import resample
-from mri_guard.preprocess.head_mask import head_mask, otsu
+from mri_guard.preprocess.head_mask import head_mask
 from tests.preprocess.heads import head_scan
 
 
@@ -22,8 +22,3 @@ def test_covers_the_head_and_little_else_under_noise(noise: float) -> None:
 
 def test_is_empty_for_an_image_of_one_value() -> None:
     assert not head_mask(np.full((20, 20, 3), 5, np.float32)).any()
-
-
-def test_thresholds_between_two_values() -> None:
-    values = np.repeat(np.array([1.0, 9.0], np.float32), (300, 100))
-    assert 1 < otsu(values) < 9
