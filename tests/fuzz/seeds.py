@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+from PIL import Image
 from pydicom import Dataset, dcmwrite
 from pydicom.uid import (
     JPEG2000,
@@ -11,6 +12,8 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
@@ -25,15 +28,11 @@ SHAPE = (8, 34, 36)
 COMPRESSED = (RLELossless, JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000)
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 
-JPEG_LOSSLESS = UID("1.2.840.10008.1.2.4.70")
-JPEG_BASELINE = UID("1.2.840.10008.1.2.4.50")
-
 
 def seeds() -> list[tuple[bytes, bytes]]:
     """Pairs of neighbouring slices, or twice one multi-frame image, in each syntax."""
     made = [_pair(mr_slices(head(SHAPE)), syntax) for syntax in (*NATIVE, *COMPRESSED)]
-    # No encoder of JPEG is at hand: markers that a decoder starts on, and then noise.
-    made += [_jpeg(mr_slices(head(SHAPE)), syntax) for syntax in (JPEG_LOSSLESS, JPEG_BASELINE)]
+    made += [_baseline(mr_slices(head(SHAPE))), _lossless(mr_slices(head(SHAPE)))]
     private = mr_slices(head(SHAPE))
     for one in private:
         block = one.private_block(0x29, "FUZZ", create=True)
@@ -63,27 +62,36 @@ def _written(image: Dataset, syntax: UID) -> bytes:
     return _file(image, syntax)
 
 
-def _jpeg(slices: list[Dataset], syntax: UID) -> tuple[bytes, bytes]:
+def _baseline(slices: list[Dataset]) -> tuple[bytes, bytes]:
+    """Eight bits, as Pillow encodes them."""
+    pair = []
+    for image in slices[3:5]:
+        out = io.BytesIO()
+        Image.fromarray((image.pixel_array // 4).astype(np.uint8)).save(out, "JPEG")
+        image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
+        pair.append(_framed(image, out.getvalue(), JPEGBaseline8Bit))
+    return pair[0], pair[1]
+
+
+def _lossless(slices: list[Dataset]) -> tuple[bytes, bytes]:
+    """No encoder is at hand: the markers that a decoder wants, and some coded bytes."""
     rows, columns = SHAPE[1:]
-    start = b"\xff\xd8"
-    precision = 16 if syntax == JPEG_LOSSLESS else 8
-    kind = b"\xff\xc3" if syntax == JPEG_LOSSLESS else b"\xff\xc0"
-    size = bytes([precision, rows >> 8, rows & 255, columns >> 8, columns & 255, 1, 1, 0x11, 0])
-    frame = kind + (2 + len(size)).to_bytes(2, "big") + size
+    size = bytes([16, rows >> 8, rows & 255, columns >> 8, columns & 255, 1, 1, 0x11, 0])
+    frame = b"\xff\xc3" + (2 + len(size)).to_bytes(2, "big") + size
     table = b"\xff\xc4" + (19 + 12).to_bytes(2, "big") + b"\0" + bytes([0, 1, 5, 1, 1, 1, 1, 1, 1])
     table += bytes(7) + bytes(range(12))
     scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x00\x00"
-    content = start + frame + table + scan + bytes(range(1, 200)) + b"\xff\xd9"
-    content += b"\0" * (len(content) % 2)
-    pair = []
-    for image in slices[3:5]:
-        image.PixelData = fragments(content)[:-8]  # pydicom ends the sequence itself
-        image["PixelData"].is_undefined_length = True
-        image["PixelData"].VR = "OB"
-        if syntax == JPEG_BASELINE:
-            image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
-        pair.append(_file(image, syntax))
-    return pair[0], pair[1]
+    content = b"\xff\xd8" + frame + table + scan + bytes(range(1, 200)) + b"\xff\xd9"
+    first, second = (_framed(image, content, JPEGLosslessSV1) for image in slices[3:5])
+    return first, second
+
+
+def _framed(image: Dataset, content: bytes, syntax: UID) -> bytes:
+    """A file with one fragment; pydicom ends the sequence itself."""
+    image.PixelData = fragments(content + b"\0" * (len(content) % 2))[:-8]
+    image["PixelData"].is_undefined_length = True
+    image["PixelData"].VR = "OB"
+    return _file(image, syntax)
 
 
 def _file(image: Dataset, syntax: UID) -> bytes:

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from mri_guard.determinism import generator
-from mri_guard.errors import InputError
 from mri_guard.readers import Decoder
 from mri_guard.records import Contrast, Format, Source
 from mri_guard.sanitize import Sanitizer
 from tests.fuzz import run
 from tests.fuzz.mutate import MUTATIONS, mutate
 from tests.fuzz.run import fuzz
-from tests.fuzz.seeds import COMPRESSED, NATIVE, seeds
+from tests.fuzz.seeds import SHAPE, seeds
 
 
 def test_ends_every_mutated_file_in_a_named_result(tmp_path: Path) -> None:
@@ -27,7 +26,6 @@ def test_ends_every_mutated_file_in_a_named_result(tmp_path: Path) -> None:
 
 def test_begins_with_files_that_are_in_order(tmp_path: Path) -> None:
     sanitizer = Sanitizer.for_contrasts(tuple(Contrast))
-    ends = []
     with Decoder() as decoder:
         for first, second in seeds():
             files = (tmp_path / "first.dcm", tmp_path / "second.dcm")
@@ -35,13 +33,7 @@ def test_begins_with_files_that_are_in_order(tmp_path: Path) -> None:
                 path.write_bytes(content)
             results, _ = sanitizer.check_headers(Source(files[:1], Format.DICOM))
             assert results[-1].name == "slice_stack"  # one slice is no stack; all else is passed
-            try:
-                decoder(Source(files, Format.DICOM))
-                ends.append("decoded")
-            except InputError as error:
-                ends.append(error.reason)
-    assert set(ends) == {"decoded", "pixels-do-not-decode"}
-    assert ends.count("decoded") >= len(NATIVE) + len(COMPRESSED) + 3
+            assert decoder(Source(files, Format.DICOM)).voxels.shape[:2] == SHAPE[:0:-1]
 
 
 def test_makes_the_same_file_of_the_same_number() -> None:
