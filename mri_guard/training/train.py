@@ -246,6 +246,7 @@ def fit(
                 if team.leads:
                     checkpoint.save(out / CHECKPOINT, model, optimiser, progress)
                 raise
+        del network  # it holds the team's connections, whose threads must end first
         team.leave()
 
         # 4. The best checkpoint, refused where it has collapsed or copies what it should remove.
@@ -269,8 +270,10 @@ def fit(
         trivial=trivial,
         progress=progress,
     )
-    report["families"] = families
-    report["seconds_of_this_call"] = round(time.monotonic() - start, 1)
+    report |= {
+        "families": families,
+        "seconds_of_this_call": round(time.monotonic() - start, 1),
+    }
     state = {key: value.contiguous().clone() for key, value in model.state_dict().items()}
     return TrainedModel(config.vae, state, fusion.tensors(), report)
 
