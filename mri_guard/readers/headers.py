@@ -18,12 +18,12 @@ from mri_guard.readers.repairs import open_repaired, repaired
 from mri_guard.readers.structure import walk
 from mri_guard.readers.values import quietly, text
 from mri_guard.records import InstanceHeader
+from mri_guard.records.structure import UNDEFINED
 
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
 """Float, Double Float and Pixel Data (7FE0,0008), (7FE0,0009), (7FE0,0010)."""
 
-UNDEFINED_LENGTH = 0xFFFFFFFF
 MAX_HEADER_BYTES = 32 * 2**20
 MAX_HEADER_READS = 400_000
 MAX_IN_MEMORY_BYTES = 64 * 2**20
@@ -51,7 +51,7 @@ def read_header(path: Path) -> InstanceHeader:
         except Exception as failure:  # noqa: BLE001 - a parser of hostile bytes raises anything
             dataset, error = None, type(failure).__name__
     held = None if pixels.length is None else max(0, length - pixels.offset)
-    encapsulated = pixels.length == UNDEFINED_LENGTH
+    encapsulated = pixels.length == UNDEFINED
     if held is not None and pixels.length is not None and not encapsulated:
         held = min(held, pixels.length)
     return InstanceHeader(path, size, digest, dataset, held, encapsulated, error, structure, repair)
@@ -81,7 +81,7 @@ def parse_file(path: Path, allowed: Collection[str]) -> Dataset:
         syntax = text(getattr(dataset, "file_meta", None), "TransferSyntaxUID")
         if syntax not in allowed:
             raise UnreadableError("transfer-syntax", "not one whose pixels are decoded")
-        if pixels.tag == PIXEL_DATA and pixels.length not in (None, UNDEFINED_LENGTH):
+        if pixels.tag == PIXEL_DATA and pixels.length not in (None, UNDEFINED):
             file.seek(pixels.offset)
             dataset.add_new(PIXEL_DATA, pixels.vr or "OW", file.read(pixels.length))
             return dataset

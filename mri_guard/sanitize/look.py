@@ -20,6 +20,11 @@ SMALL_MM = 4.0
 AIR_MM = 12.0
 """Air begins this far from the head: fat shift, eyes and noise blur its edge."""
 
+RIM_MM = 16.0
+"""Scalp and skull."""
+
+LEAST_AIR_PIXELS = 500
+
 PLANE_PIXELS = 6 * 256 * 256
 """At most as many pixels of whole slices are looked at."""
 
@@ -38,6 +43,7 @@ class Look:
         small: float32, (x, y, z), means over about 4 mm, scanner units.
         small_mm: voxel size of `small`.
         head: bool, like `small`: the largest bright piece, filled slice by slice; may be empty.
+        inner: bool, like `small`: the head without its rim, which is scalp and skull.
         air: bool, like `small`: about 12 mm or more from the head, in its slices.
         signal: median of `small` in the head, scanner units; above 0 unless there is no head.
         top: 99th percentile of `small` in the head.
@@ -52,6 +58,7 @@ class Look:
     small: NDArray[np.float32]
     small_mm: tuple[float, float, float]
     head: NDArray[np.bool_]
+    inner: NDArray[np.bool_]
     air: NDArray[np.bool_]
     signal: float
     top: float
@@ -61,6 +68,13 @@ class Look:
     plane_air: NDArray[np.bool_]
     lowest: NDArray[np.float32]
     highest: NDArray[np.float32]
+
+    def measured_air(self) -> NDArray[np.float32] | None:
+        """Air of `planes`, (n,); None where there is too little, or most of it is 0: masked."""
+        air = self.planes[self.plane_air]
+        if air.size < LEAST_AIR_PIXELS or np.count_nonzero(air) < air.size / 2:
+            return None
+        return air
 
 
 _LOOKS: WeakKeyDictionary[Scan, Look] = WeakKeyDictionary()
@@ -99,6 +113,7 @@ def _make(scan: Scan) -> Look:
         small=small,
         small_mm=small_mm,
         head=head,
+        inner=_inner(head, small_mm),
         air=air,
         signal=float(np.median(inside)) if inside.size else 0.0,
         top=float(np.percentile(inside, 99)) if inside.size else 0.0,
@@ -146,6 +161,12 @@ def _head(small: NDArray[np.float32]) -> NDArray[np.bool_]:
     closed = ndimage.binary_closing(np.pad(piece, ((2, 2), (2, 2), (0, 0))), plane, iterations=2)
     filled = ndimage.binary_fill_holes(closed[2:-2, 2:-2], plane)
     return np.asarray(ndimage.binary_opening(filled, plane, iterations=2))
+
+
+def _inner(head: NDArray[np.bool_], mm: Sequence[float]) -> NDArray[np.bool_]:
+    plane = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
+    rim = max(1, round(RIM_MM / mm[0]))
+    return np.asarray(ndimage.binary_erosion(head, plane, iterations=rim))
 
 
 def _air(head: NDArray[np.bool_], mm: Sequence[float]) -> NDArray[np.bool_]:

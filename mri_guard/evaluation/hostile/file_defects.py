@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from mri_guard.evaluation.hostile.part10 import (
     ITEM_END,
-    UNDEFINED,
     Element,
     File,
     fragments,
     item,
 )
+from mri_guard.records.structure import UNDEFINED
 
 Edit = Callable[[File], None]
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.datadict import dictionary_VR
 
+from mri_guard.records.structure import UNDEFINED
+
 LONG = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
 """Value representations whose length has four bytes, behind two reserved ones (PS3.5, 7.1.2)."""
 
-UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
 

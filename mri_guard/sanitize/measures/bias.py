@@ -9,13 +9,10 @@ fat, fluid and lesions count less.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from mri_guard.sanitize.look import Look
 
 POWERS = tuple((i, j, k) for i in range(3) for j in range(3) for k in range(3) if i + j + k <= 2)
-RIM_MM = 16.0
-"""Scalp and skull, which are no part of the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +25,7 @@ class Bias:
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""
-        plane = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
-        rim = max(1, round(RIM_MM / look.small_mm[0]))
-        inside = ndimage.binary_erosion(look.head, plane, iterations=rim)
+        inside = look.inner.copy()
         shown = np.flatnonzero(inside.any(axis=(0, 1)))
         if shown.size < 3:
             return None

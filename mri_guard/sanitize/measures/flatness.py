@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from mri_guard.sanitize.look import Look
 
-RIM_MM = 16.0
 LEAST_VOXELS = 200
 
 
@@ -21,9 +19,7 @@ class Flatness:
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""
-        plane = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
-        rim = max(1, round(RIM_MM / look.small_mm[0]))
-        inside = look.small[ndimage.binary_erosion(look.head, plane, iterations=rim)]
+        inside = look.small[look.inner]
         if inside.size < LEAST_VOXELS:
             return None
         low, high = np.quantile(np.log(np.maximum(inside, 0.05 * look.signal)), (0.25, 0.75))

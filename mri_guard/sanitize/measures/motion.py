@@ -10,8 +10,6 @@ import numpy as np
 
 from mri_guard.sanitize.look import Look
 
-LEAST_PIXELS = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Motion:
@@ -26,8 +24,7 @@ class Motion:
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""
-        air = look.planes[look.plane_air]
-        if air.size < LEAST_PIXELS or np.count_nonzero(air) < air.size / 2:
+        if look.measured_air() is None:
             return None
         energies = []
         for axis in (1, 2):

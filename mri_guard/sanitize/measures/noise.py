@@ -16,8 +16,6 @@ LOW, HIGH = 0.16, 0.84
 RAYLEIGH = np.sqrt(-2 * np.log(1 - HIGH)) - np.sqrt(-2 * np.log(1 - LOW))
 """From the one to the other percentile of a Rayleigh distribution, in sigma."""
 
-LEAST_PIXELS = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Noise:
@@ -32,8 +30,8 @@ class Noise:
 
     def __call__(self, look: Look, /) -> float | None:
         """The measure of a scan, or None where it cannot be measured."""
-        air = look.planes[look.plane_air]
-        if air.size < LEAST_PIXELS or np.count_nonzero(air) < air.size / 2:
+        air = look.measured_air()
+        if air is None:
             return None
         low, high = np.quantile(air, (LOW, HIGH))
         return float(np.log(max(float(high - low) / RAYLEIGH / look.signal, 1e-3)))

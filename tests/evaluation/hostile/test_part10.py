@@ -9,6 +9,7 @@ from pydicom import dcmread
 
 from mri_guard.evaluation.hostile import part10
 from mri_guard.evaluation.hostile.part10 import Element, File, fragments, item
+from mri_guard.records.structure import UNDEFINED
 from tests.dicom_files import mr_slices, write
 
 TEXT = st.text(st.sampled_from("ABC 123"), max_size=20).filter(lambda text: text == text.strip())
@@ -59,7 +60,7 @@ def test_nests_items_and_frames_fragments_as_pydicom_reads_them(clean: bytes) ->
     file.set(0x00020010, "1.2.840.10008.1.2.5")
     file.remove(0x7FE00010)
     framed = fragments(b"ab", b"cdef", table=struct.pack("<II", 0, 10))
-    file.data.append(Element(0x7FE00010, b"OB", framed, part10.UNDEFINED))
+    file.data.append(Element(0x7FE00010, b"OB", framed, UNDEFINED))
     read = dcmread(io.BytesIO(file.encode()))
     assert bytes(read.PixelData) == framed[:-8]
 
@@ -68,7 +69,7 @@ def test_refuses_what_is_not_flat(clean: bytes) -> None:
     with pytest.raises(ValueError, match="no DICM"):
         part10.read(clean[1:])
     file = part10.read(clean)
-    file.lie(0x7FE00010, part10.UNDEFINED)
+    file.lie(0x7FE00010, UNDEFINED)
     with pytest.raises(ValueError, match="undefined length"):
         part10.read(file.encode())
     with pytest.raises(KeyError):
