@@ -18,9 +18,8 @@ from scipy import ndimage
 from mri_guard.bundle import Calibration
 from mri_guard.calibration import exact_threshold, false_positive_band, rank, smallest_count
 from mri_guard.determinism import generator
-from mri_guard.evaluation.evidence import Metric
+from mri_guard.evaluation.evidence import Metric, proportion
 from mri_guard.metrics.bootstrap import patient_counts, summary
-from mri_guard.metrics.proportion import clopper_pearson
 
 PREDICTED = "_predicted"
 """Ends the name of what a threshold promises; the rate that came of it has the name before."""
@@ -194,15 +193,7 @@ def _scored_healthy(scans: Sequence[Scored]) -> list[Scored]:
 def _proportion(counted: Sequence[bool], definition: str) -> Metric | None:
     if not counted:
         return None
-    low, high = clopper_pearson(sum(counted), len(counted))
-    return Metric(
-        value=sum(counted) / len(counted),
-        low=low,
-        high=high,
-        n=len(counted),
-        unit="scans",
-        definition=definition,
-    )
+    return proportion(sum(counted), len(counted), definition)
 
 
 def _slice_figures(

@@ -18,9 +18,8 @@ from mri_guard.bundle import Calibration
 from mri_guard.calibration import rank
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_alpha
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
 from mri_guard.journey import Kit, examine
-from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources
 from mri_guard.records import Contrast, Examination, Journey
@@ -82,15 +81,7 @@ def evaluate_calibration(
     for name, (label, definition) in DEFINITIONS.items():
         counted = [_counts(name, record) for own, record in ended if label in ("", own)]
         if counted:
-            low, high = clopper_pearson(sum(counted), len(counted))
-            metrics[name] = Metric(
-                value=sum(counted) / len(counted),
-                low=low,
-                high=high,
-                n=len(counted),
-                unit="scans",
-                definition=f"share of {definition}",
-            )
+            metrics[name] = proportion(sum(counted), len(counted), f"share of {definition}")
     thresholds = []
     for alpha in dict.fromkeys(alphas):
         found, limits = at_alpha(alpha, scored, calibration, delta, kit.seed)

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 
 import mri_guard
+from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.records import Finite, Record
 
 
@@ -31,6 +32,12 @@ class Metric(Record):
     n: int = Field(ge=0)
     unit: str
     definition: str
+
+
+def proportion(count: int, n: int, definition: str) -> Metric:
+    """A share of n scans, at least one, with its exact interval."""
+    low, high = clopper_pearson(count, n)
+    return Metric(value=count / n, low=low, high=high, n=n, unit="scans", definition=definition)
 
 
 class Evidence(Record):

@@ -12,10 +12,9 @@ from rich.progress import track
 from rich.table import Table
 
 from mri_guard.errors import InputError, SettingsError
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
 from mri_guard.evaluation.hostile import ACCEPTED
 from mri_guard.journey import Kit
-from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
 from mri_guard.readers.sources import open_sources
 from mri_guard.records import CheckResult
@@ -154,15 +153,7 @@ def _look(row: ManifestRow, kit: Kit) -> _Seen:
 
 
 def _share(some: Sequence[_Seen], of: Sequence[_Seen], definition: str) -> Metric:
-    low, high = clopper_pearson(len(some), len(of))
-    return Metric(
-        value=len(some) / len(of),
-        low=low,
-        high=high,
-        n=len(of),
-        unit="scans",
-        definition=definition,
-    )
+    return proportion(len(some), len(of), definition)
 
 
 def _median(milliseconds: Sequence[float], of: str) -> Metric:
