@@ -52,11 +52,11 @@ def _pair(slices: list[Dataset], syntax: UID) -> tuple[bytes, bytes]:
 
 def _written(image: Dataset, syntax: UID) -> bytes:
     if syntax == JPEGLSNearLossless:
-        image.compress(syntax, jls_error=2)
+        image.compress(syntax, jls_error=2, generate_instance_uid=False)
     elif syntax == JPEG2000:
-        image.compress(syntax, j2k_cr=[4])
+        image.compress(syntax, j2k_cr=[4], generate_instance_uid=False)
     elif syntax.is_compressed:
-        image.compress(syntax)
+        image.compress(syntax, generate_instance_uid=False)
     elif syntax == ExplicitVRBigEndian:
         image.PixelData = np.frombuffer(image.PixelData, dtype="<u2").astype(">u2").tobytes()
     return _file(image, syntax)

@@ -37,13 +37,13 @@ def test_begins_with_files_that_are_in_order(tmp_path: Path) -> None:
 
 
 def test_makes_the_same_file_of_the_same_number() -> None:
-    clean = [first for first, _ in seeds()]
+    twice = [[first for first, _ in seeds()] for _ in range(2)]
     made = [
         [mutate(content, generator(3, "fuzz", at), clean) for at, content in enumerate(clean)]
-        for _ in range(2)
+        for clean in twice
     ]
     assert made[0] == made[1]
-    assert all(changed != content for changed, content in zip(made[0], clean, strict=True))
+    assert all(changed != content for changed, content in zip(made[0], twice[0], strict=True))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
