@@ -9,7 +9,7 @@ from pydicom import Dataset, dcmread
 
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.scorer import slice_gap_mm, tensors, volume
-from mri_guard.attacks import Pgd
+from mri_guard.attacks import Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
@@ -22,7 +22,7 @@ CONTRAST = Contrast.FLAIR
 LARGEST = 4095
 """Value of 12 bits."""
 
-ATTACK = Pgd("evade", epsilon=0.08, steps=10)
+ATTACK, EPSILON = Pgd(steps=10), 0.08
 """Enough to push the lesioned head's score below the shipped bundle's threshold."""
 
 PIXELS = {"perturbed": (128, 2.0)}
@@ -99,12 +99,14 @@ def perturb(head: Phantom, kit: Kit, seed: int) -> NDArray[np.float32]:
     seen = kit.preprocess(scan)
     image, brain = tensors(seen, "cpu")
     gap_mm = slice_gap_mm(seen)
-    found = ATTACK(
+    victim = Victim(
         image,
         brain,
-        lambda changed: scorer.score_tensor(changed, brain, gap_mm),
-        generator(seed, "demo", "attack"),
+        lambda changed: scorer.score_tensor(changed, brain, gap_mm)[None],
+        "evade",
+        threshold=0.0,
     )
+    found = ATTACK(victim, EPSILON, generator(seed, "demo", "attack"))
     change = to_scan_grid(volume(found.image - image), seen.affine, scan)
     return np.clip(
         scan.voxels + change * (seen.intensity_high - seen.intensity_low), 0, LARGEST

@@ -1,0 +1,42 @@
+"""Projected steps uphill, the engine of every white-box attack."""
+
+import torch
+from torch import Tensor
+
+from mri_guard.attacks.engine.search import Objective, Search
+from mri_guard.attacks.engine.space import Space
+
+
+def ascend(
+    search: Search,
+    space: Space,
+    start: Tensor,
+    *,
+    steps: int,
+    step_size: float,
+    last_step_size: float | None = None,
+    momentum: float = 0.0,
+    objective: Objective = torch.sum,
+) -> Tensor:
+    """Parameters after the last step; what was seen on the way is in the search.
+
+    Args:
+        search: looks.
+        space: of the parameters.
+        start: parameters, within the space.
+        steps: gradients that are taken; one look more is taken at the end.
+        step_size: of the first step, as a share of the budget.
+        last_step_size: of the last; between them it falls linearly. None: all alike.
+        momentum: share of the gradients so far, each divided by its mean magnitude, that is added
+            to each (Dong et al. 2018, arXiv:1710.06081, equation 6).
+        objective: that is climbed.
+    """
+    last = step_size if last_step_size is None else last_step_size
+    parameters, gathered = start, torch.zeros_like(start)
+    for step in range(steps):
+        _, gradient = search.climb(parameters, space.image, objective)
+        gathered = momentum * gathered + gradient / gradient.abs().mean().clamp_min(1e-20)
+        size = step_size + (last - step_size) * step / max(1, steps - 1)
+        parameters = space.project(parameters + size * space.steepest(gathered))
+    search.look(space.image(parameters))
+    return parameters
