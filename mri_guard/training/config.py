@@ -4,6 +4,7 @@ from pydantic import Field, model_validator
 
 from mri_guard.anomaly import ModelConfig, VaeConfig
 from mri_guard.records import Record
+from mri_guard.training.adversary import Adversary
 from mri_guard.training.augmentation import Appearance
 
 
@@ -29,6 +30,7 @@ class TrainConfig(Record):
         lesion_share: share of windows with synthetic lesions.
         noise_share: share of windows with coarse noise.
         appearance: of input and target alike.
+        adversary: attacks windows before they are learnt from; None leaves them alone.
         lesion_weight: further weight of the error where a lesion lies.
         gradient_weight: of the error of differences between neighbouring pixels.
         ssim_weight: of 1 - SSIM.
@@ -59,6 +61,7 @@ class TrainConfig(Record):
     lesion_share: float = Field(default=0.75, ge=0, le=1)
     noise_share: float = Field(default=0.3, ge=0, le=1)
     appearance: Appearance = Appearance()
+    adversary: Adversary | None = None
     lesion_weight: float = Field(default=2.0, ge=0)
     gradient_weight: float = Field(default=0.5, ge=0)
     ssim_weight: float = Field(default=0.05, ge=0)

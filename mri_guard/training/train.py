@@ -43,6 +43,7 @@ from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Preprocessed
 from mri_guard.training import checkpoint
+from mri_guard.training.adversary import attacked
 from mri_guard.training.batches import (
     Batch,
     Corruption,
@@ -216,11 +217,11 @@ def fit(
             team.interrupts() as interrupted,
         ):
             try:
-                for batch in _batches(learn, config, seed, progress, shapes=shapes, team=team):
+                for batch in _batches(model, learn, config, seed, progress, shapes, team):
                     figures, nats, undone = train_step(
                         network,
                         optimiser,
-                        batch.to(device),
+                        batch,
                         config,
                         seed=seed,
                         progress=progress,
@@ -292,17 +293,17 @@ def _network(model: Vae, config: TrainConfig, team: Team) -> nn.Module:
     return cast(nn.Module, torch.compile(network)) if config.compile else network
 
 
-def _batches(
+def _batches(  # noqa: PLR0917 - all that a batch depends on
+    model: Vae,
     learn: Groups,
     config: TrainConfig,
     seed: int,
     progress: checkpoint.Progress,
-    *,
     shapes: Sequence[Window],
     team: Team,
 ) -> Iterator[Batch]:
-    """This process's batches of all steps that are left, each as hard as progress says when it is
-    drawn.
+    """This process's batches of all steps that are left, on the model's device, each as hard as
+    progress says when it is drawn, and after the adversary.
     """
     size = team.share(config.batch)
 
@@ -325,12 +326,20 @@ def _batches(
         )
 
     left = range(progress.step, config.steps)
-    if config.workers == 0:
-        yield from map(draw, left)
-    else:
-        yield from DataLoader(  # a batch is a function of its step: workers need no seeds
+    drawn = (
+        map(draw, left)
+        if config.workers == 0
+        else DataLoader(  # a batch is a function of its step: workers need no seeds
             _ByStep(draw), batch_size=None, sampler=left, num_workers=config.workers
         )
+    )
+    device = next(model.parameters()).device
+    for step, one in zip(left, drawn, strict=True):
+        batch = one.to(device)
+        if config.adversary:
+            rng = generator(seed, "adversary", team.number(step))
+            batch = attacked(batch, model, config.adversary, step / config.steps, rng)
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)

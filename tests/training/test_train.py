@@ -11,6 +11,7 @@ from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError, UnfitModelError
 from mri_guard.preprocess import Preprocess
 from mri_guard.training import train as module
+from mri_guard.training.adversary import Adversary
 from mri_guard.training.batches import Groups
 from mri_guard.training.config import TrainConfig, large, volume
 from mri_guard.training.data import subject_of
@@ -109,15 +110,17 @@ def test_gives_the_same_weights_for_the_same_seed_and_others_for_another(tmp_pat
 
 
 @pytest.mark.usefixtures("no_guards")
+@pytest.mark.parametrize("adversary", [None, Adversary()], ids=["alone", "against an adversary"])
 def test_goes_on_after_an_interruption_to_the_same_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adversary: Adversary | None
 ) -> None:
-    whole = run(tmp_path / "whole", SHORT)
+    config = SHORT.model_copy(update={"adversary": adversary})
+    whole = run(tmp_path / "whole", config)
     cure = interrupted_after(monkeypatch, 3)  # between two checks
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts", SHORT)
+        run(tmp_path / "parts", config)
     cure()
-    resumed = run(tmp_path / "parts", SHORT)
+    resumed = run(tmp_path / "parts", config)
     assert same(whole, resumed)
     assert whole.report["history"] == resumed.report["history"]
 
