@@ -83,11 +83,11 @@ def test_has_a_gradient_that_predicts_what_a_step_does(
     exact = image.double().requires_grad_()
     gap = slice_gap_mm(toy)
     (gradient,) = torch.autograd.grad(model.score_tensor(exact, brain, gap), exact)
-    # Short: a median's gradient is that of one voxel, which is the median for a little way only.
-    step = 1e-6 * gradient / gradient.norm()
+    # Of 2.5/255, as attacks take it. The medians' own gradients, one voxel's each, predict 4 % of it.
+    step = 0.01 * gradient.sign()
     with torch.no_grad():
         rise = model.score_tensor(exact + step, brain, gap) - model.score_tensor(exact, brain, gap)
-    assert rise.item() == pytest.approx(1e-6 * gradient.norm().item(), rel=0.05)
+    assert rise.item() == pytest.approx((gradient * step).sum().item(), rel=0.2)
 
 
 def test_gives_the_same_map_however_many_slices_are_restored_at_once(
