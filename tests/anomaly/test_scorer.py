@@ -83,7 +83,7 @@ def test_has_a_gradient_that_predicts_what_a_step_does(
     exact = image.double().requires_grad_()
     gap = slice_gap_mm(toy)
     (gradient,) = torch.autograd.grad(model.score_tensor(exact, brain, gap), exact)
-    # Of 2.5/255, as attacks take it. The medians' own gradients, one voxel's each, predict 4 % of it.
+    # Of 2.5/255, as attacks take it: the medians' own gradients, one voxel's each, predict 4 %.
     step = 0.01 * gradient.sign()
     with torch.no_grad():
         rise = model.score_tensor(exact + step, brain, gap) - model.score_tensor(exact, brain, gap)
