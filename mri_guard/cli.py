@@ -56,6 +56,7 @@ from mri_guard.readers import open_sources
 from mri_guard.records import Contrast, Journey, Outcome, Source
 from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.sanitize.gate import sanitize as sanitize_source
+from mri_guard.training.adversary import Adversary, Goal
 from mri_guard.training.brain_mask import train_brain_mask
 from mri_guard.training.bundle import train_bundle, with_voxel_limits
 from mri_guard.training.config import TrainConfig
@@ -409,6 +410,13 @@ def train(
     volume: Annotated[
         bool, typer.Option(help="The one in three dimensions, for one large GPU too.")
     ] = False,
+    adversary: Annotated[
+        Goal | None,
+        typer.Option(help="Attack windows before they are learnt from, by this goal."),
+    ] = None,
+    adversary_share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Of the windows; time is paid for these.")
+    ] = 1.0,
     device: Annotated[str, typer.Option(help="To train on: cpu, cuda, cuda:1.")] = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -420,6 +428,9 @@ def train(
     settings = large_config() if large else volume_config() if volume else TrainConfig()
     if steps is not None:
         settings = settings.model_copy(update={"steps": steps})
+    if adversary is not None:
+        opponent = Adversary(goal=adversary, share=adversary_share)
+        settings = settings.model_copy(update={"adversary": opponent})
     try:
         digest = train_bundle(
             manifest,

@@ -9,7 +9,7 @@ kept: nothing that a scanner does is to be found unusual.
 
 import math
 from dataclasses import replace
-from typing import Literal
+from enum import StrEnum
 
 import numpy as np
 import torch
@@ -32,12 +32,20 @@ POWERS = tuple((i, j) for i in range(4) for j in range(4) if 1 <= i + j <= 3)
 """Of x and y in the logarithm of a bias field."""
 
 
+class Goal(StrEnum):
+    """What an adversary wants."""
+
+    SCORE = "score"
+    """The score of windows with a lesion down, of others up."""
+    POSTERIOR = "posterior"
+    """The latents' distribution away from the clean window's."""
+
+
 class Adversary(Record):
     """What windows are attacked with.
 
     Attributes:
-        goal: `score` pushes the score of windows with a lesion down and of others up; `posterior`
-            moves the latents' distribution away from the clean window's.
+        goal: what for.
         epsilon: largest change of a pixel, in units of `View`, in which 8/255 of normalised
             intensity are 0.03 to 0.08.
         bias: largest logarithm of the bias field.
@@ -45,7 +53,7 @@ class Adversary(Record):
         ramp: share of all steps over which epsilon and bias rise from 0.
     """
 
-    goal: Literal["score", "posterior"] = "score"
+    goal: Goal = Goal.SCORE
     epsilon: float = Field(default=0.05, ge=0)
     bias: float = Field(default=0.1, ge=0)
     share: float = Field(default=1.0, gt=0, le=1)
@@ -107,7 +115,7 @@ _PARTS = ("window", "position", "target", "brain", "lesion")
 def _harm(model: Vae, batch: Batch, window: Tensor, adversary: Adversary) -> Tensor:
     """What the adversary wants to grow, a scalar."""
     restored, posteriors = model(window, batch.position)
-    if adversary.goal == "posterior":
+    if adversary.goal is Goal.POSTERIOR:
         with torch.no_grad():
             _, clean = model(batch.window, batch.position)
         moved = [

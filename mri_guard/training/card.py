@@ -23,6 +23,7 @@ diagnosis; not for children, other contrasts, or images after contrast agent.
 Root seed {seed}. {learnt_scans} scans{synthetic}, {learnt_windows} lesion-free windows;
 healthy statistics from {statistics_scans} scans. Checkpoint of step {step}, chosen by synthetic
 lesion families that training never drew; no real lesion was looked at to choose anything.
+{adversary}
 
 | figure | value |
 |---|---|
@@ -107,6 +108,7 @@ def model_card(
         ),
         guarantee=calibrator.guarantee,
         threshold=calibrator.threshold,
+        adversary=_adversary(report["train_config"]["adversary"]),
         slices=""
         if calibrator.slice_threshold is None
         else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
@@ -115,6 +117,17 @@ def model_card(
         groups="\n".join(groups),
     )
     return card if calibration.voxels is None else card + VOXELS + voxel_limits(calibration.voxels)
+
+
+def _adversary(settings: dict[str, Any] | None) -> str:
+    """What a card says of adversarial augmentation."""
+    if settings is None:
+        return "No window was attacked in training."
+    return (
+        f"{settings['share']:.0%} of the windows were attacked in training (goal: "
+        f"{settings['goal']}): pixels by up to {settings['epsilon']:g} of the scale on which the "
+        f"brain's median is 0.7, a smooth field by up to {settings['bias']:g} in its logarithm."
+    )
 
 
 def with_limits(card: str, name: str, version: str, now: str, limits: Limits) -> str:

@@ -5,7 +5,7 @@ import torch
 
 from mri_guard.anomaly import Vae
 from mri_guard.determinism import generator
-from mri_guard.training.adversary import Adversary, _harm, attacked
+from mri_guard.training.adversary import Adversary, Goal, _harm, attacked
 from mri_guard.training.batches import Batch, held_out_batches
 from mri_guard.training.data import subject_of
 from mri_guard.training.synthetic_lesions import TRAINED, kinds
@@ -69,7 +69,7 @@ def test_does_more_harm_than_noise_does(batch: Batch, model: Vae, adversary: Adv
 
 
 def test_moves_the_posterior_where_that_is_its_goal(batch: Batch, model: Vae) -> None:
-    posterior = PIXELS.model_copy(update={"goal": "posterior"})
+    posterior = PIXELS.model_copy(update={"goal": Goal.POSTERIOR})
     found = [after(batch, model, one) for one in (posterior, PIXELS)]
     with torch.no_grad():
         by_goal, by_score = (_harm(model, batch, one.window, posterior) for one in found)

@@ -3,6 +3,7 @@ from typing import Any
 from mri_guard.anomaly import VaeConfig
 from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
 from mri_guard.records import Contrast
+from mri_guard.training.adversary import Adversary
 from mri_guard.training.card import model_card
 
 CONFIG = BundleConfig(
@@ -14,6 +15,7 @@ CONFIG = BundleConfig(
     seed=3,
 )
 REPORT: dict[str, Any] = {
+    "train_config": {"adversary": None},
     "learnt_from": {"scans": 7, "lesion_free_windows": 70},
     "healthy_statistics_from": {"scans": 5},
     "chosen_step": 100,
@@ -50,3 +52,13 @@ def test_names_the_families_that_the_model_does_not_find() -> None:
         CONFIG, Calibration(healthy_scores=HUNDRED, detectors={}), REPORT, "Phantoms."
     )
     assert "| texture | no | 0.100 | 0.200 | fails |" in card
+
+
+def test_tells_what_the_model_was_attacked_with_in_training() -> None:
+    calibration = Calibration(healthy_scores=HUNDRED, detectors={})
+    settings = Adversary(share=0.5, epsilon=0.04).model_dump(mode="json")
+    opposed = model_card(
+        CONFIG, calibration, REPORT | {"train_config": {"adversary": settings}}, "Phantoms."
+    )
+    assert "50% of the windows were attacked in training (goal: score)" in opposed
+    assert "No window was attacked" in model_card(CONFIG, calibration, REPORT, "Phantoms.")
