@@ -39,6 +39,9 @@ class FusionConfig(Record):
         structure: of what the restoration does not share, 1 - SSIM, with the residual's sign.
         dark: share at which it counts that a place is too dark. Fluid varies more among the healthy
             than anything bright does, and a lesion casts its negative on the other side.
+        own_share: share of the scan's own spread in the unit of the map; the rest is that of
+            healthy scans. The own one makes scanners alike, and an attacker can move it: a little
+            more or less everywhere, and every score is lower or higher.
         smoothing_px: Gaussian standard deviation in the plane, pixels.
         smoothing_mm: the same across slices, millimetres.
     """
@@ -48,6 +51,7 @@ class FusionConfig(Record):
     asymmetry: Finite = 1.0
     structure: Finite = 0.1
     dark: float = Field(default=0.5, ge=0, le=1)
+    own_share: float = Field(default=1.0, ge=0, le=1)
     smoothing_px: float = Field(default=1.5, ge=0, le=10)
     smoothing_mm: float = Field(default=5.0, ge=0, le=50)
 
@@ -162,7 +166,10 @@ class Fusion:
     def __call__(self, found: Evidence) -> Tensor:
         """Signed map, (z, x, y), own spreads, 0 outside the brain; differentiable."""
         standard = self.in_healthy_spreads(found)
-        return in_own_spreads(standard, found.inside, self.config.dark, SMALLEST_OWN_SPREAD)
+        config = self.config
+        return in_own_spreads(
+            standard, found.inside, config.dark, SMALLEST_OWN_SPREAD, config.own_share
+        )
 
     def in_healthy_spreads(self, found: Evidence) -> Tensor:
         """The same before it is measured in the scan's own spread, too dark like too bright."""

@@ -117,7 +117,9 @@ def smooth(values: Tensor, inside: Tensor, sigma_px: float, sigma_slices: float)
     return averaged
 
 
-def in_own_spreads(signed: Tensor, inside: Tensor, dark: float, smallest: float) -> Tensor:
+def in_own_spreads(
+    signed: Tensor, inside: Tensor, dark: float, smallest: float, share: float = 1.0
+) -> Tensor:
     """Values over the scan's own spread, what is below nought at a share of it; differentiable.
 
     The spread is the median absolute deviation, which a lesion does not set, times 1.4826: the
@@ -129,11 +131,14 @@ def in_own_spreads(signed: Tensor, inside: Tensor, dark: float, smallest: float)
         inside: bool, (z, x, y), with at least one voxel.
         dark: share at which negative values count.
         smallest: spread, in units of the values.
+        share: of the own spread's square in the square of the unit; the rest is 1, for values whose
+            usual spread that is.
     """
     held = signed[inside]
     deviation = median((held - median(held)).abs())
-    spread = 1.4826 * deviation.clamp_min(smallest / 1.4826)
-    return dark_at(signed / spread, dark)
+    own = 1.4826 * deviation.clamp_min(smallest / 1.4826)
+    unit = own if share == 1 else (share * own.square() + 1 - share).sqrt()
+    return dark_at(signed / unit, dark)
 
 
 def dark_at(signed: Tensor, share: float) -> Tensor:

@@ -111,6 +111,14 @@ def test_takes_a_quiet_scan_for_no_quieter_than_it_may_be() -> None:
     torch.testing.assert_close(in_own_spreads(values, inside, 1.0, 0.5), values / 0.5)
 
 
+@pytest.mark.parametrize(("share", "unit"), [(1.0, 3.0), (0.5, 5**0.5), (0.0, 1.0)])
+def test_takes_of_the_own_spread_the_share_it_was_told(share: float, unit: float) -> None:
+    values = noise(2, (4, 20, 20))
+    inside = torch.ones(values.shape, dtype=torch.bool)
+    own = 3 * in_own_spreads(values, inside, 1.0, 0.0)  # of an own spread of 3
+    torch.testing.assert_close(in_own_spreads(own, inside, 1.0, 0.5, share), own / unit)
+
+
 def test_cuts_out_a_brain_and_puts_it_back() -> None:
     brain = torch.zeros(7, 20, 22, dtype=torch.bool)
     brain[2:6, 3:12, 5:18] = True
