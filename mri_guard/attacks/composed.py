@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from mri_guard.attacks.engine import Access, Found, Search, Threat, Victim, ascend
+from mri_guard.attacks.engine import Access, Found, Search, Threat, Victim
 from mri_guard.attacks.physics import (
     Chain,
     ChannelNoise,
     Pose,
     SmoothField,
     Warping,
+    climb,
     image_gradient,
     promise,
     seek,
@@ -66,15 +67,7 @@ class Composed:
             ),
         )
         ends = [
-            ascend(
-                search,
-                part,
-                promise(part, gradient)[1],
-                steps=self.alone,
-                step_size=0.3,
-                last_step_size=0.1,
-                momentum=0.5,
-            )
+            climb(search, part, promise(part, gradient)[1], steps=self.alone)
             for part in chain.parts
         ]
         first = [chain.join(ends), promise(chain, gradient)[1]]

@@ -11,7 +11,7 @@ from mri_guard.attacks.physics.distortion import Distortion
 from mri_guard.attacks.physics.ghosts import Ghosts
 from mri_guard.attacks.physics.moves import Moves
 from mri_guard.attacks.physics.pose import Pose
-from mri_guard.attacks.physics.seek import image_gradient, promise, seek
+from mri_guard.attacks.physics.seek import climb, image_gradient, promise, seek
 from mri_guard.attacks.physics.smooth_field import SmoothField
 from mri_guard.attacks.physics.stripes import Stripes
 from mri_guard.attacks.physics.warping import Warping
@@ -26,6 +26,7 @@ __all__ = [
     "SmoothField",
     "Stripes",
     "Warping",
+    "climb",
     "cut",
     "image_gradient",
     "promise",

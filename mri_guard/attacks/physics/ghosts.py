@@ -36,7 +36,7 @@ class Ghosts(Distortion):
         """The image with ghosts."""
         side = 2 + self.axis
         count = image.shape[side]
-        line = torch.fft.fftfreq(count, 1 / count, device=image.device)
+        line = torch.fft.fftfreq(count, 1 / count, dtype=image.dtype, device=image.device)
         turns = 2 * math.pi * self.shift * line
         cosine, sine = parameters[0]
         modulation = 1 + DEEPEST * self.epsilon * (cosine * turns.cos() - sine * turns.sin())

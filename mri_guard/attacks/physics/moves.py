@@ -51,7 +51,7 @@ class Moves(Distortion):
         shift_px = move[:2] * (self.epsilon * LARGEST_MM / PIXEL_MM)
         turned = turn(image, move[2] * (self.epsilon * math.radians(LARGEST_DEG)))
         along_x, along_y = (
-            torch.fft.fftfreq(n, device=image.device) * shift
+            torch.fft.fftfreq(n, dtype=image.dtype, device=image.device) * shift
             for n, shift in zip(image.shape[2:], shift_px, strict=True)
         )
         angle = -2 * math.pi * (along_x[:, None] + along_y)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mri_guard.attacks.engine import Search, Space, ascend
+from mri_guard.attacks.engine import Search, Space
 
 
 def promise(space: Space, image_gradient: Tensor) -> tuple[float, Tensor]:
@@ -36,7 +36,6 @@ def seek(
     starts: int,
     steps: int,
     step_size: float = 0.3,
-    last_step_size: float = 0.03,
 ) -> None:
     """Looks at every candidate and climbs from the best.
 
@@ -46,22 +45,45 @@ def seek(
         search: looks.
         candidates: a space and parameters in it.
         starts: so many of the candidates are climbed from.
-        steps: see `ascend`, and so the others.
+        steps: see `climb`.
         step_size: see there.
-        last_step_size: see there.
     """
     totals = []
     for space, start in candidates:
         search.look(space.image(start))
         totals.append(search.history[-1])  # what was noticed counts for nothing
     for number in sorted(range(len(totals)), key=lambda one: -totals[one])[:starts]:
-        space, start = candidates[number]
-        ascend(
-            search,
-            space,
-            start,
-            steps=steps,
-            step_size=step_size,
-            last_step_size=last_step_size,
-            momentum=0.5,
-        )
+        climb(search, *candidates[number], steps=steps, step_size=step_size)
+
+
+def climb(
+    search: Search, space: Space, start: Tensor, *, steps: int, step_size: float = 0.3
+) -> Tensor:
+    """The best parameters on the way up; every step is taken from the best so far.
+
+    Few parameters move the whole image, and a step too long overshoots: one that gains nothing is
+    taken back and halved, one that gains is followed by a longer one.
+
+    Args:
+        search: looks.
+        space: of the parameters.
+        start: parameters, within the space.
+        steps: gradients that are taken; one look more is taken at the end.
+        step_size: of the first step, as a share of the budget.
+    """
+    best, size = start, step_size
+    _, uphill = search.climb(start, space.image)
+    highest = search.history[-1]
+    for step in range(1, steps + 1):
+        tried = space.project(best + size * space.steepest(uphill))
+        if step == steps:
+            search.look(space.image(tried))
+            gradient = uphill
+        else:
+            _, gradient = search.climb(tried, space.image)
+        if search.history[-1] > highest:
+            best, uphill, highest = tried, gradient, search.history[-1]
+            size = min(1.0, 1.3 * size)
+        else:
+            size /= 2
+    return best

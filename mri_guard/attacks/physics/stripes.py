@@ -36,7 +36,8 @@ class Stripes(Distortion):
         y = torch.arange(width, device=image.device)
         along_x, along_y = self.samples[:, 0, None, None], self.samples[:, 1, None, None]
         # Whole turns are taken off while all is integer: float32 would lose them.
-        turns = (along_x * x % height) / height + (along_y * y % width) / width
+        whole_x, whole_y = (along_x * x % height).to(image), (along_y * y % width).to(image)
+        turns = whole_x / height + whole_y / width
         wave = torch.polar(torch.ones_like(turns), 2 * math.pi * turns)[:, None]
         high = HIGHEST * self.epsilon * image.mean((2, 3), keepdim=True)
         return (
