@@ -57,7 +57,9 @@ def slice_victim(
         anomaly = scorer.map_tensor(changed, brain, gap_mm)[0].abs()
         return slice_scores(anomaly[numbers], brain[numbers], scorer.config)
 
-    return Victim(image, mask, scores, direction, threshold, scale), numbers
+    low, high = preprocessed.intensity_low, preprocessed.intensity_high
+    victim = Victim(image, mask, scores, direction, threshold, scale, no_signal=-low / (high - low))
+    return victim, numbers
 
 
 def _stack(mask: NDArray[np.bool_], device: torch.device | str) -> Tensor:

@@ -8,9 +8,10 @@ import torch
 from mri_guard import attacks
 from mri_guard.attacks import ATTACKS, Attack, Direction, Found, Threat, Victim
 from mri_guard.determinism import generator
+from tests.attacks.physical import LIMITS
 from tests.attacks.victims import IMAGE, MASK, linear, two_halves
 
-EPSILON = {Threat.LINF: 0.05, Threat.L2: 0.03, Threat.PATCH: 0.05, Threat.PHYSICAL: 0.1}
+EPSILON = {Threat.LINF: 0.05, Threat.L2: 0.03, Threat.PATCH: 0.05}
 LARGEST = 3.0
 """Of an image: no attack leaves what a scanner could write."""
 
@@ -21,16 +22,23 @@ def attack(request: pytest.FixtureRequest) -> Attack:
     return listed()
 
 
+def epsilon_of(attack: Attack) -> float:
+    """A budget under which it can do something: of a physical one what it calls realistic."""
+    if attack.threat is Threat.PHYSICAL:
+        return float(attack.realistic)  # type: ignore[attr-defined]  # every physical one has it
+    return EPSILON[attack.threat]
+
+
 def budget_used(attack: Attack, found: Found, epsilon: float) -> float:
-    """Share of the budget that the change spends; of a physical one it is not known here."""
+    """Share of the budget that the change spends; of a physical one, of what physics allows."""
+    if attack.threat is Threat.PHYSICAL:
+        return LIMITS[attack.name](IMAGE, MASK, found.image, epsilon)
     change = (found.image - IMAGE)[MASK]
     if attack.threat is Threat.LINF:
         return float(change.abs().max()) / epsilon
     if attack.threat is Threat.L2:
         return float(change.square().mean().sqrt()) / epsilon
-    if attack.threat is Threat.PATCH:
-        return float((change != 0).float().mean()) / epsilon
-    return 0.0
+    return float((change != 0).float().mean()) / epsilon
 
 
 def test_does_not_import_its_siblings(attack: Attack) -> None:
@@ -43,7 +51,7 @@ def test_does_not_import_its_siblings(attack: Attack) -> None:
 def test_keeps_its_budget_and_what_is_outside_the_mask(
     attack: Attack, direction: Direction
 ) -> None:
-    epsilon = EPSILON[attack.threat]
+    epsilon = epsilon_of(attack)
     for victim in (linear(direction)[0], two_halves(direction)):
         found = attack(victim, epsilon, generator(1, "contract"))
         assert budget_used(attack, found, epsilon) <= 1 + 1e-4
@@ -56,7 +64,7 @@ def test_keeps_its_budget_and_what_is_outside_the_mask(
 @pytest.mark.parametrize("direction", ["evade", "alarm"])
 def test_tells_the_truth_about_how_far_it_came(attack: Attack, direction: Direction) -> None:
     victim = two_halves(direction)
-    found = attack(victim, EPSILON[attack.threat], generator(2, "contract"))
+    found = attack(victim, epsilon_of(attack), generator(2, "contract"))
     clean, reached = victim.margins(IMAGE), victim.margins(found.image)
     assert reached.sum() >= clean.sum() - 1e-6
     assert (found.margins >= clean - 1e-6).all()
@@ -65,7 +73,7 @@ def test_tells_the_truth_about_how_far_it_came(attack: Attack, direction: Direct
 
 
 def test_moves_a_score_further_than_noise_does(attack: Attack) -> None:
-    epsilon = EPSILON[attack.threat]
+    epsilon = epsilon_of(attack)
     victim = two_halves("alarm")
     found = attack(victim, epsilon, generator(3, "contract"))
     clean = victim.margins(IMAGE)
@@ -87,12 +95,12 @@ def test_never_ends_worse_than_it_began(attack: Attack) -> None:
         return (x - IMAGE).square().sum()[None]
 
     victim = Victim(IMAGE, MASK, valley, "evade", threshold=-1.0)
-    found = attack(victim, EPSILON[attack.threat], generator(0, "contract"))
+    found = attack(victim, epsilon_of(attack), generator(0, "contract"))
     assert float(victim.margins(found.image)) >= float(victim.margins(IMAGE)) - 1e-6
 
 
 def test_gives_the_same_for_the_same_seed(attack: Attack) -> None:
-    epsilon = EPSILON[attack.threat]
+    epsilon = epsilon_of(attack)
     once, again = (attack(two_halves(), epsilon, generator(4, "contract")) for _ in range(2))
     assert torch.equal(once.image, again.image)
     assert once.history == again.history
@@ -100,5 +108,5 @@ def test_gives_the_same_for_the_same_seed(attack: Attack) -> None:
 
 def test_leaves_the_victim_alone(attack: Attack) -> None:
     before = IMAGE.clone()
-    attack(two_halves(), EPSILON[attack.threat], generator(5, "contract"))
+    attack(two_halves(), epsilon_of(attack), generator(5, "contract"))
     assert torch.equal(IMAGE, before)

@@ -29,6 +29,8 @@ class Victim:
             makes losses saturate and masks the gradient.
         hidden: from an image to how far each detector is from noticing, (m,), positive while it
             does not; what is noticed counts for nothing. None where nobody looks.
+        no_signal: what an image shows where there is no signal, normalised intensity, 0 or less;
+            what scanners do, they do to the signal.
     """
 
     image: Tensor
@@ -38,6 +40,12 @@ class Victim:
     threshold: float
     scale: float = 1.0
     hidden: Callable[[Tensor], Tensor] | None = None
+    no_signal: float = 0.0
+
+    @property
+    def signal(self) -> Tensor:
+        """What a scanner received, like image, 0 or more; 0 outside the mask."""
+        return self.wide(self.image - self.no_signal).clamp_min(0)
 
     def margins(self, image: Tensor) -> Tensor:
         """How far each score is past the threshold, (k,), in units of `scale`; above 0: success."""
