@@ -29,6 +29,7 @@ class Victim:
             makes losses saturate and masks the gradient.
         hidden: from an image to how far each detector is from noticing, (m,), positive while it
             does not; what is noticed counts for nothing. None where nobody looks.
+        others: scores of other models that the attacker owns, like `scores` and differentiable.
     """
 
     image: Tensor
@@ -38,6 +39,7 @@ class Victim:
     threshold: float
     scale: float = 1.0
     hidden: Callable[[Tensor], Tensor] | None = None
+    others: tuple[Callable[[Tensor], Tensor], ...] = ()
 
     def margins(self, image: Tensor) -> Tensor:
         """How far each score is past the threshold, (k,), in units of `scale`; above 0: success."""
