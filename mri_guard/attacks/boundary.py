@@ -16,6 +16,9 @@ LAST = 2
 """Looks that are kept for the end: the nearest cut off at the ball, the ball's corner along the
 normal."""
 
+NOISES = 20
+"""Starts of noise, where no other reached every goal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
@@ -27,13 +30,14 @@ class Boundary:
     within epsilon of the clean image is a find.
 
     Departs from the source in that a probe's reach is a share of the distance, since a change of
-    distance over dimension drowns in float32 at a million voxels, and that probes are alike within
-    tiles.
+    distance over dimension drowns in float32 at a million voxels, that probes are alike within
+    tiles, and that normals are gathered: a boundary is flat over some turns.
 
     Attributes:
         queries: looks at most.
         probes: for the first normal; the t-th takes the root of t times as many.
         reach: of the probes around the boundary, as a share of the distance to the clean image.
+        momentum: share of the normals so far that is added to each.
         tile: pixels along the squares in which probes are alike.
     """
 
@@ -43,6 +47,7 @@ class Boundary:
     queries: int = 500
     probes: int = 30
     reach: float = 0.1
+    momentum: float = 0.75
     tile: int = 4
 
     def __call__(self, victim: Victim, epsilon: float, rng: np.random.Generator) -> Found:
@@ -67,7 +72,7 @@ class Boundary:
         clean = wanted = search.clean > 0
         change = ball.rest()
         for start in _starts(victim, rng):
-            if search.queries + 2 > self.queries:
+            if bool(wanted.all()) or search.queries + 2 > self.queries:
                 break
             search.look(ball.image(ball.project(start)))
             reached = clean | (search.look(ball.image(start)) > 0)
@@ -96,7 +101,7 @@ class Boundary:
         # The probes must see the boundary: it is as near as their mean goes along its normal.
         tolerance = self.reach * self.tile / math.sqrt(16 * max(1, int(victim.mask.sum())))
         change, turn = back(change), 0
-        nearest = normal = change
+        nearest, normal = change, ball.rest()
         while left() > 0:
             turn += 1
             probes = [
@@ -105,7 +110,7 @@ class Boundary:
             ]
             reach = self.reach * _size(change)
             passed = [passes(change + reach * probe) for probe in probes]
-            normal = _normal(probes, passed)
+            normal = self.momentum * normal + len(probes) * _normal(probes, passed)
             step = _size(change) / math.sqrt(turn)
             while left() > 0 and step > tolerance * _size(change):
                 tried = change + step * normal.sign()
@@ -135,7 +140,7 @@ def _normal(probes: list[Tensor], passed: list[bool]) -> Tensor:
 
 
 def _starts(victim: Victim, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Changes of any size that may reach the goals, the smallest first."""
+    """Changes of any size that may reach the goals."""
     image = victim.image
 
     def smooth(values: Tensor, sigma: float) -> Tensor:
@@ -150,10 +155,11 @@ def _starts(victim: Victim, rng: np.random.Generator) -> Iterator[Tensor]:
     if victim.direction == "evade":
         for sigma in (1.0, 2.0, 4.0, 8.0, 16.0):
             yield victim.wide(smooth(image, sigma) - image)
-        return
-    for amount in (0.3, 1.0):
-        yield victim.wide(torch.full_like(image, amount))
-        yield victim.wide(torch.full_like(image, -amount))
-        spots = smooth(tiled(victim, 8, lambda shape: rng.choice([-1.0, 1.0], shape)), 2.0)
-        yield victim.wide(amount * spots)
-        yield tiled(victim, 1, lambda shape, size=amount: rng.uniform(-size, size, shape))
+    else:
+        for amount in (0.3, 1.0):
+            yield victim.wide(torch.full_like(image, amount))
+            yield victim.wide(torch.full_like(image, -amount))
+            spots = smooth(tiled(victim, 8, lambda shape: rng.choice([-1.0, 1.0], shape)), 2.0)
+            yield victim.wide(amount * spots)
+    for _ in range(NOISES):
+        yield tiled(victim, 1, lambda shape: rng.uniform(-1, 1, shape))

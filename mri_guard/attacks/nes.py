@@ -42,7 +42,7 @@ class Nes:
     pairs: int = 10
     reach: float = 0.5
     step_size: float = 0.5
-    momentum: float = 0.75
+    momentum: float = 1.0
     tile: int = 4
 
     def __call__(self, victim: Victim, epsilon: float, rng: np.random.Generator) -> Found:

@@ -13,12 +13,14 @@ from mri_guard.attacks.engine import Access, Found, Linf, Parts, Search, Threat,
 
 TILES = (1, 2, 4)
 """Sides of the squares that questions are made of, in pixels of the network."""
+RATE = 0.03
+"""Adam's at the first lesson; falls to 0 linearly."""
 
 
 class Imitation(nn.Module):
     """What each slice adds to its part's margins, (b, z), of changes (b, z, x, y).
 
-    Convolutions see the image and the change; how much a place counts is learnt place by place.
+    A weight for each place, and convolutions over the image and the change for what bends.
 
     Args:
         image: clean, (z, x, y), as coarse as the changes.
@@ -30,13 +32,15 @@ class Imitation(nn.Module):
         super().__init__()
         self.register_buffer("image", image)
         self.register_buffer("mask", mask)
-        self.gain = nn.Parameter(torch.ones_like(image))
+        self.weight = nn.Parameter(torch.zeros_like(image))
+        last = nn.Conv2d(width, 1, 3, padding=1)
+        nn.init.zeros_(last.weight)
         self.layers = nn.Sequential(
             nn.Conv2d(2, width, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.SiLU(),
-            nn.Conv2d(width, 1, 3, padding=1),
+            last,
         )
 
     def forward(self, changes: Tensor) -> Tensor:
@@ -44,8 +48,10 @@ class Imitation(nn.Module):
         count, slices, rows, columns = changes.shape
         image, mask = (self.get_buffer(name).expand_as(changes) for name in ("image", "mask"))
         seen = torch.stack([image, changes], 2).reshape(-1, 2, rows, columns)
-        moved = self.layers(seen).reshape(count, slices, rows, columns)
-        return (moved * self.gain * mask).sum((2, 3)) / mask.sum((2, 3)).clamp_min(1)
+        bent = self.layers(seen).reshape(count, slices, rows, columns)
+        # By the root, since signs at random add up to no more than that.
+        size = mask.sum((2, 3)).clamp_min(1).sqrt()
+        return ((self.weight * changes + bent) * mask).sum((2, 3)) / size
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Surrogate:
     rounds: int = 3
     tile: int = 2
     width: int = 12
-    lessons: int = 40
+    lessons: int = 80
     steps: int = 10
 
     def __call__(self, victim: Victim, epsilon: float, rng: np.random.Generator) -> Found:
@@ -172,14 +178,14 @@ class Pupil:
 
     def learn(self, lessons: int, rng: np.random.Generator) -> None:
         """Takes so many steps on what it was told."""
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=0.01)
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=RATE)
         targets = self.answers / self.spread()
         for lesson in range(lessons):
             batch = torch.as_tensor(rng.integers(len(targets), size=16))
             loss = (self.guess(self.questions[batch]) - targets[batch]).square().mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
-            optimizer.param_groups[0]["lr"] = 0.01 * (1 - lesson / lessons)
+            optimizer.param_groups[0]["lr"] = RATE * (1 - lesson / lessons)
             optimizer.step()
 
     def proposal(self, steps: int) -> Tensor:
