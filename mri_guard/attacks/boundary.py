@@ -130,7 +130,7 @@ def _size(change: Tensor) -> float:
 
 def _normal(probes: list[Tensor], passed: list[bool]) -> Tensor:
     """Mean of the probes, those that failed reversed; the share that passed is taken off, which
-    lessens the variance (equation 16).
+    lessens the variance (the source's baseline).
     """
     signs = torch.tensor([1.0 if one else -1.0 for one in passed])
     if len(set(passed)) == 2:

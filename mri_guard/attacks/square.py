@@ -11,7 +11,7 @@ from torch import Tensor
 from mri_guard.attacks.engine import Access, Found, Linf, Parts, Search, Threat, Victim
 
 HALVED = (0.001, 0.005, 0.02, 0.1, 0.2, 0.4, 0.6, 0.8)
-"""Shares of the budget at which the squares' area is halved (section 5, 'Experiments')."""
+"""Shares of the budget at which the squares' area is halved."""
 REFRESHED = 10
 """So often the image that was put together is looked at as a whole."""
 
@@ -88,7 +88,7 @@ def _square(
 
 
 def _stripes(victim: Victim, epsilon: float, rng: np.random.Generator) -> Tensor:
-    """Stripes one voxel wide at full strength, a good beginning (section 3.2)."""
+    """Stripes one voxel wide at full strength, the source's beginning."""
     slices, channels, rows, _ = victim.image.shape
     signs = torch.as_tensor(rng.choice([-epsilon, epsilon], (slices, channels, rows, 1)))
     return victim.wide(signs.to(victim.image).expand_as(victim.image))

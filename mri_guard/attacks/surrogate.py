@@ -151,7 +151,7 @@ class Pupil:
     def question(self, rng: np.random.Generator, share: float) -> Tensor:
         """What was best in each part so far, with new signs in a share of squares, (z, x, y)."""
         best = self.answers.argmax(0)[self.parts.of_slice.clamp_min(0)]
-        told = self.questions[best, torch.arange(len(best))]
+        told = self.questions[best, torch.arange(len(best), device=best.device)]
         side = int(rng.choice(TILES))
         slices, rows, columns = told.shape
         coarse = (slices, -(-rows // side), -(-columns // side))
@@ -191,7 +191,7 @@ class Pupil:
     def proposal(self, steps: int) -> Tensor:
         """The change that the network expects most of, (z, x, y)."""
         best = self.answers.argmax(0)[self.parts.of_slice.clamp_min(0)]
-        now = self.questions[best, torch.arange(len(best))].clone()
+        now = self.questions[best, torch.arange(len(best), device=best.device)].clone()
         for _ in range(steps):
             now.requires_grad_()
             (gradient,) = torch.autograd.grad(self.guess(now[None]).sum(), now)

@@ -14,7 +14,7 @@ def slope(
 ) -> Tensor:
     """Mean of central differences times their direction, like `at`: the gradient in expectation
     where the directions have unit covariance (Ilyas et al. 2018, arXiv:1804.08598, algorithm 1;
-    for random signs Spall 1992, DOI 10.1109/9.119632, equation 2.2).
+    for random signs Spall 1992, DOI 10.1109/9.119632).
 
     Args:
         values: of a place, a scalar or what spreads over it; asked twice a direction.
@@ -33,7 +33,7 @@ def tiled(victim: Victim, tile: int, draw: Callable[[tuple[int, ...]], object]) 
     """A drawing that is the same within squares of each slice, like the image, 0 outside the mask.
 
     A gradient of smooth scores is much alike in neighbours, and of fewer numbers the same looks
-    tell more (Ilyas et al. 2019, arXiv:1807.07978, section 3.1).
+    tell more (Ilyas et al. 2019, arXiv:1807.07978, data-dependent prior).
 
     Args:
         victim: names the shape.
