@@ -48,7 +48,7 @@ class Imitation(nn.Module):
         count, slices, rows, columns = changes.shape
         image, mask = (self.get_buffer(name).expand_as(changes) for name in ("image", "mask"))
         seen = torch.stack([image, changes], 2).reshape(-1, 2, rows, columns)
-        bent = self.layers(seen).reshape(count, slices, rows, columns)
+        bent: Tensor = self.layers(seen).reshape(count, slices, rows, columns)
         # By the root, since signs at random add up to no more than that.
         size = mask.sum((2, 3)).clamp_min(1).sqrt()
         return ((self.weight * changes + bent) * mask).sum((2, 3)) / size
@@ -168,7 +168,7 @@ class Pupil:
     def guess(self, questions: Tensor) -> Tensor:
         """What each part is believed to answer, (n, p), in units of its answers' spread."""
         free = self.parts.of_slice >= 0
-        each = self.network(questions)[:, free]
+        each: Tensor = self.network(questions)[:, free]
         out = each.new_zeros(len(questions), self.parts.count)
         return out.index_add(1, self.parts.of_slice[free], each)
 
