@@ -72,7 +72,8 @@ class Boundary:
         clean = wanted = search.clean > 0
         change = ball.rest()
         for start in _starts(victim, rng):
-            if bool(wanted.all()) or search.queries + 2 > self.queries:
+            done = bool(wanted.all()) and not torch.equal(wanted, clean)
+            if done or search.queries + 2 > self.queries:
                 break
             search.look(ball.image(ball.project(start)))
             reached = clean | (search.look(ball.image(start)) > 0)
