@@ -1,30 +1,28 @@
 """Worst case: one attack a file, each a row of `ATTACKS`.
 
 An attack moves a victim's scores within a budget and tells how far it came; what all of them are
-made of is in `engine`, and what MR-physical ones know of scanners in `physics`.
+made of is in `engine`.
 """
 
-from mri_guard.attacks.bias_field import BiasField
-from mri_guard.attacks.composed import Composed
-from mri_guard.attacks.deformation import Deformation
+from mri_guard.attacks.bayesian import Bayesian
+from mri_guard.attacks.boundary import Boundary
 from mri_guard.attacks.engine import Access, Attack, Direction, Found, Threat, Victim
-from mri_guard.attacks.ghosting import Ghosting
-from mri_guard.attacks.gibbs import Gibbs
-from mri_guard.attacks.motion import Motion
+from mri_guard.attacks.nes import Nes
 from mri_guard.attacks.pgd import Pgd
-from mri_guard.attacks.rician_noise import RicianNoise
-from mri_guard.attacks.spike import Spike
+from mri_guard.attacks.spsa import Spsa
+from mri_guard.attacks.square import Square
+from mri_guard.attacks.surrogate import Surrogate
+from mri_guard.attacks.transfer import Transfer
 
 ATTACKS: tuple[type[Attack], ...] = (
     Pgd,
-    BiasField,
-    Motion,
-    Ghosting,
-    Gibbs,
-    Spike,
-    RicianNoise,
-    Deformation,
-    Composed,
+    Square,
+    Nes,
+    Spsa,
+    Bayesian,
+    Surrogate,
+    Transfer,
+    Boundary,
 )
 """Every attack."""
 
@@ -32,17 +30,16 @@ __all__ = [
     "ATTACKS",
     "Access",
     "Attack",
-    "BiasField",
-    "Composed",
-    "Deformation",
+    "Bayesian",
+    "Boundary",
     "Direction",
     "Found",
-    "Ghosting",
-    "Gibbs",
-    "Motion",
+    "Nes",
     "Pgd",
-    "RicianNoise",
-    "Spike",
+    "Spsa",
+    "Square",
+    "Surrogate",
     "Threat",
+    "Transfer",
     "Victim",
 ]

@@ -15,8 +15,8 @@ MASK[..., 3:13, 2:14] = True
 def victim(
     scores: Callable[[Tensor], Tensor], direction: Direction = "alarm", threshold: float = 0.0
 ) -> Victim:
-    """`IMAGE` under attack within `MASK`."""
-    return Victim(IMAGE, MASK, scores, direction, threshold)
+    """`IMAGE` under attack within `MASK`, by somebody who owns a model like it."""
+    return Victim(IMAGE, MASK, scores, direction, threshold, others=(scores,))
 
 
 def linear(direction: Direction = "alarm") -> tuple[Victim, Tensor]:

@@ -1,12 +1,17 @@
 """What every attack owes: its budget kept, no harm done, the truth told, the same again."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mri_guard import attacks
-from mri_guard.attacks import ATTACKS, Attack, Direction, Found, Threat, Victim
+from mri_guard.attacks import ATTACKS, Access, Attack, Direction, Found, Threat, Victim
 from mri_guard.determinism import generator
 from tests.attacks.physical import LIMITS
 from tests.attacks.victims import IMAGE, MASK, linear, two_halves
@@ -94,7 +99,7 @@ def test_never_ends_worse_than_it_began(attack: Attack) -> None:
     def valley(x: torch.Tensor) -> torch.Tensor:  # lowest at the clean image
         return (x - IMAGE).square().sum()[None]
 
-    victim = Victim(IMAGE, MASK, valley, "evade", threshold=-1.0)
+    victim = Victim(IMAGE, MASK, valley, "evade", threshold=-1.0, others=(valley,))
     found = attack(victim, epsilon_of(attack), generator(0, "contract"))
     assert float(victim.margins(found.image)) >= float(victim.margins(IMAGE)) - 1e-6
 
@@ -104,6 +109,54 @@ def test_gives_the_same_for_the_same_seed(attack: Attack) -> None:
     once, again = (attack(two_halves(), epsilon, generator(4, "contract")) for _ in range(2))
     assert torch.equal(once.image, again.image)
     assert once.history == again.history
+
+
+@dataclass(eq=False)
+class Counting:
+    """Scores without a gradient, that keep what they were shown."""
+
+    scores: Callable[[torch.Tensor], torch.Tensor]
+    seen: list[torch.Tensor] = field(default_factory=list)
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        assert not torch.is_grad_enabled()
+        assert not image.requires_grad
+        self.seen.append(image.clone())
+        return self.scores(image)
+
+
+BLACK_BOX: list[Any] = [kind for kind in ATTACKS if kind.access is not Access.GRADIENT]
+TOLD_DECISIONS: list[Any] = [kind for kind in ATTACKS if kind.access is Access.DECISION]
+
+
+@pytest.mark.parametrize("kind", BLACK_BOX, ids=lambda kind: kind.__name__)
+@settings(max_examples=8, deadline=None)
+@given(queries=st.integers(1, 60), goals=st.sampled_from([linear, two_halves]))
+def test_asks_for_no_gradient_and_no_more_than_its_queries(
+    kind: Any, queries: int, goals: Callable[[], Any]
+) -> None:
+    made = goals()
+    victim = made[0] if isinstance(made, tuple) else made
+    counting = Counting(victim.scores)
+    attack = replace(kind(), queries=queries)
+    found = attack(replace(victim, scores=counting), 0.05, generator(6, "contract"))
+    assert len(counting.seen) == found.queries <= queries
+
+
+@pytest.mark.parametrize("kind", TOLD_DECISIONS, ids=lambda kind: kind.__name__)
+def test_is_led_by_decisions_alone_if_it_may_ask_no_more(kind: Any) -> None:
+    middle = IMAGE.mean((1, 2, 3))
+
+    def scores(x: torch.Tensor) -> torch.Tensor:
+        return x.mean((1, 2, 3)) - middle - 0.02
+
+    seen = []
+    for told in (scores, lambda x: scores(x).sign() * scores(x).abs().sqrt()):
+        counting = Counting(told)
+        kind()(Victim(IMAGE, MASK, counting, "alarm", 0.0), 0.05, generator(7, "contract"))
+        seen.append(counting.seen)
+    assert len(seen[0]) == len(seen[1]) > 20
+    assert all(torch.equal(one, other) for one, other in zip(*seen, strict=True))
 
 
 def test_leaves_the_victim_alone(attack: Attack) -> None:

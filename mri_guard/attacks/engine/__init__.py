@@ -1,7 +1,9 @@
 """What attacks share: what is attacked, where it may change, what has been seen, how to climb."""
 
 from mri_guard.attacks.engine.ascent import ascend
+from mri_guard.attacks.engine.differences import bounded, slope, tiled
 from mri_guard.attacks.engine.kinds import Access, Attack, Threat
+from mri_guard.attacks.engine.parts import Parts
 from mri_guard.attacks.engine.search import Found, Objective, Search
 from mri_guard.attacks.engine.space import L2, Linf, Space
 from mri_guard.attacks.engine.through import averaged, straight_through
@@ -15,11 +17,15 @@ __all__ = [
     "Found",
     "Linf",
     "Objective",
+    "Parts",
     "Search",
     "Space",
     "Threat",
     "Victim",
     "ascend",
     "averaged",
+    "bounded",
+    "slope",
     "straight_through",
+    "tiled",
 ]

@@ -31,6 +31,7 @@ class Victim:
             does not; what is noticed counts for nothing. None where nobody looks.
         no_signal: what an image shows where there is no signal, normalised intensity, 0 or less;
             what scanners do, they do to the signal.
+        others: scores of other models that the attacker owns, like `scores` and differentiable.
     """
 
     image: Tensor
@@ -46,6 +47,7 @@ class Victim:
     def signal(self) -> Tensor:
         """What a scanner received, like image, 0 or more; 0 outside the mask."""
         return self.wide(self.image - self.no_signal).clamp_min(0)
+    others: tuple[Callable[[Tensor], Tensor], ...] = ()
 
     def margins(self, image: Tensor) -> Tensor:
         """How far each score is past the threshold, (k,), in units of `scale`; above 0: success."""
