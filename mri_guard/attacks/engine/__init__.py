@@ -1,7 +1,10 @@
 """What attacks share: what is attacked, where it may change, what has been seen, how to climb."""
 
+from mri_guard.attacks.engine.adaptive_ascent import ascend_adaptively
+from mri_guard.attacks.engine.approach import approach, boundary, shortfall
 from mri_guard.attacks.engine.ascent import ascend
 from mri_guard.attacks.engine.kinds import Access, Attack, Threat
+from mri_guard.attacks.engine.patch import Patch, best_patch
 from mri_guard.attacks.engine.search import Found, Objective, Search
 from mri_guard.attacks.engine.space import L2, Linf, Space
 from mri_guard.attacks.engine.through import averaged, straight_through
@@ -15,11 +18,17 @@ __all__ = [
     "Found",
     "Linf",
     "Objective",
+    "Patch",
     "Search",
     "Space",
     "Threat",
     "Victim",
+    "approach",
     "ascend",
+    "ascend_adaptively",
     "averaged",
+    "best_patch",
+    "boundary",
+    "shortfall",
     "straight_through",
 ]

@@ -29,6 +29,8 @@ class Victim:
             makes losses saturate and masks the gradient.
         hidden: from an image to how far each detector is from noticing, (m,), positive while it
             does not; what is noticed counts for nothing. None where nobody looks.
+        latents: from an image to its posterior, (2, n): means and log variances of all latents of
+            all levels; differentiable. None where the model has none, or does not show them.
     """
 
     image: Tensor
@@ -38,6 +40,7 @@ class Victim:
     threshold: float
     scale: float = 1.0
     hidden: Callable[[Tensor], Tensor] | None = None
+    latents: Callable[[Tensor], Tensor] | None = None
 
     def margins(self, image: Tensor) -> Tensor:
         """How far each score is past the threshold, (k,), in units of `scale`; above 0: success."""
