@@ -18,6 +18,7 @@ from mri_guard.attacks.engine import (
     Threat,
     Victim,
     approach,
+    ascend,
     ascend_adaptively,
     boundary,
     shortfall,
@@ -30,23 +31,28 @@ HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """Shares of the looks after which that share halves (Square Attack, Andriushchenko et al. 2020,
 arXiv:1912.00049, section 4.1)."""
 
+GATHERED = 0.75
+"""Share of the gradients so far that is added to each."""
+
 PULL = 0.1
 """Of the way to the smallest change: see `approach`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AutoEnsemble:
-    """Adaptive ascent of the summed margins from a random start; the smallest change over the
-    thresholds, from the clean image; from where that ended, adaptive ascent of what goals still
-    lack; and blocks at random, without a gradient, from the best of all that.
+    """From random starts, adaptive ascent of the summed margins and ascent along gathered gradients;
+    from the clean image the smallest change over the thresholds; from where that ended, adaptive
+    ascent of what goals still lack; and blocks at random, without a gradient, from the best of all.
 
-    The second does not begin with noise, which raises most scores and so hides that they can be
-    lowered; the last does not need a gradient, should the model hide it.
+    Scores that go through medians and top shares have a gradient that jumps, and gathered it leads
+    further than adaptive steps do. What begins with the clean image is there because noise raises
+    most scores, and so hides that they can be lowered; what needs no gradient, should the model
+    hide it.
 
     Attributes:
-        steps: gradients of each of the first three.
+        steps: gradients of each of the first four.
         looks: of the last.
-        starts: random ones of the first.
+        starts: random ones of the first two.
     """
 
     name: ClassVar[str] = "auto_ensemble"
@@ -68,6 +74,15 @@ class AutoEnsemble:
         targets = boundary(search)
         for _ in range(self.starts):
             ascend_adaptively(search, ball, ball.draw(rng), steps=self.steps)
+            ascend(
+                search,
+                ball,
+                ball.draw(rng),
+                steps=self.steps,
+                step_size=0.5,
+                last_step_size=0.05,
+                momentum=GATHERED,
+            )
         over = approach(search, ball, ball.rest(), steps=self.steps, targets=targets, pull=PULL)
         lacking = shortfall(targets)
         ascend_adaptively(search, ball, over, steps=self.steps, objective=lacking)

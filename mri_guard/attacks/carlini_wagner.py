@@ -9,7 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mri_guard.attacks.engine import L2, Access, Found, Search, Threat, Victim, boundary, shortfall
+from mri_guard.attacks.engine import (
+    L2,
+    Access,
+    Found,
+    Search,
+    Threat,
+    Victim,
+    approach,
+    boundary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +26,15 @@ class CarliniWagner:
     """Adam on the change's square plus what each goal lacks times a constant of its own.
 
     The constant falls where the goal was reached and rises where it was not. Search and steps begin
-    at the linear distance, so that neither has a unit to guess; images have no box to be squeezed
-    into. A goal that the clean image has reached already is taken one scale further.
+    where linear steps over the threshold led, so that neither has a unit to guess; images have no
+    box to be squeezed into. A goal that the clean image has reached already is taken one scale
+    further.
 
     Attributes:
         searches: values tried of the constants.
         steps: gradients for each.
-        rate: of Adam, as a share of the root mean square of the linear distance.
+        steps_before: gradients of the linear steps.
+        rate: of Adam's first step, as a share of the root mean square of what they changed.
         confidence: margin wanted beyond the threshold, in units of the victim's scale.
     """
 
@@ -32,6 +43,7 @@ class CarliniWagner:
     access: ClassVar[Access] = Access.GRADIENT
     searches: int = 5
     steps: int = 30
+    steps_before: int = 10
     rate: float = 0.1
     confidence: float = 0.0
 
@@ -46,14 +58,10 @@ class CarliniWagner:
         ball = L2(victim, epsilon)
         search = Search(victim, ball.size)
         targets = boundary(search) + self.confidence
-        margins, gradient = search.climb(ball.rest(), ball.image, shortfall(targets))
-        gradient = victim.wide(gradient)
-        # Where the goals lie if they are linear: along the gradient, so far.
-        far = (targets - margins).clamp_min(0).sum() / gradient.square().sum()
-        if not torch.isfinite(far):
-            return search.found()  # flat, or a mask without a voxel: there is no way to begin
-        start = ball.project(far * gradient)
-        constants = (2 * far).expand_as(targets)
+        short = float((targets - search.clean).clamp_min(0).sum())
+        start = approach(search, ball, ball.rest(), steps=self.steps_before, targets=targets)
+        # If goals are linear they lie so far, and this constant balances both gradients there.
+        constants = torch.full_like(targets, 2 * float(start.square().sum()) / short)
         low, high = torch.zeros_like(targets), torch.full_like(targets, torch.inf)
         for _ in range(self.searches):
             reached = self._descend(search, ball, start, targets, constants)
