@@ -24,12 +24,10 @@ from mri_guard.attacks.engine import (
     shortfall,
 )
 
-FIRST_SHARE = 0.8
-"""Of slices and plane that the first block covers."""
-
-HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
-"""Shares of the looks after which that share halves (Square Attack, Andriushchenko et al. 2020,
-arXiv:1912.00049, section 4.1)."""
+SHARES = (0.5, 0.005)
+"""Of slices and plane that the first block covers, and the last; between them they shrink by the
+same factor, as in the Square Attack (Andriushchenko et al. 2020, arXiv:1912.00049) but without its
+schedule, which is made for thousands of looks."""
 
 GATHERED = 0.75
 """Share of the gradients so far that is added to each."""
@@ -40,9 +38,10 @@ PULL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class AutoEnsemble:
-    """From random starts, adaptive ascent of the summed margins and ascent along gathered gradients;
-    from the clean image the smallest change over the thresholds; from where that ended, adaptive
-    ascent of what goals still lack; and blocks at random, without a gradient, from the best of all.
+    """From random starts, adaptive ascent of the summed margins, and ascent along gathered
+    gradients; from the clean image, the smallest change over the thresholds; from where that ended,
+    adaptive ascent of what goals still lack; and from the best of all, blocks at random, without a
+    gradient.
 
     Scores that go through medians and top shares have a gradient that jumps, and gathered it leads
     further than adaptive steps do. What begins with the clean image is there because noise raises
@@ -96,10 +95,10 @@ class AutoEnsemble:
         change = search.image - ball.victim.image
         best = max(search.history)
         for look in range(self.looks):
-            halvings = sum(look > at * self.looks for at in HALVINGS)
+            share = SHARES[0] * (SHARES[1] / SHARES[0]) ** (look / self.looks)
             tried = change.clone()
             sign = ball.epsilon * float(rng.choice([-1.0, 1.0]))
-            tried[_block(change, FIRST_SHARE / 2**halvings, rng)] = sign
+            tried[_block(change, share, rng)] = sign
             search.look(ball.image(ball.project(tried)))
             if search.history[-1] > best:
                 best, change = search.history[-1], tried

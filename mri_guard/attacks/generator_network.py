@@ -85,12 +85,15 @@ def generated(victim: Victim, network: nn.Module, epsilon: float) -> Tensor:
 
 
 def _change(network: nn.Module, victim: Victim, epsilon: float) -> Tensor:
-    """What the network makes of the image and of the place in it, within the bounds."""
+    """What the network makes of the image and of the place in it, within the bounds.
+
+    All that it sees is about -2..2: normalised intensity is 0..1.
+    """
     image = victim.image
     depth, _, width, height = image.shape
     axes = [torch.linspace(-1, 1, size).to(image) for size in (depth, width, height)]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), 1)
-    return victim.wide(epsilon * torch.tanh(network(torch.cat([image, places], 1))))
+    return victim.wide(epsilon * torch.tanh(network(torch.cat([4 * image - 2, places], 1))))
 
 
 def _network(width: int, rng: np.random.Generator) -> nn.Module:

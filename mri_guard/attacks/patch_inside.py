@@ -39,6 +39,6 @@ class PatchInside:
 
 
 def core(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The half of a slice's mask that is deepest, bool, (x, y)."""
+    """The quarter of a slice's mask that is deepest, bool, (x, y)."""
     depth = ndimage.distance_transform_cdt(np.pad(mask, 1), metric="taxicab")[1:-1, 1:-1]
-    return np.asarray(mask & (depth >= np.median(depth[mask]))) if mask.any() else mask
+    return np.asarray(mask & (depth >= np.quantile(depth[mask], 0.75))) if mask.any() else mask

@@ -18,7 +18,7 @@ class Posterior:
 
     It knows no threshold: what it finds tells how much the scores depend on where the latents are.
     At the clean image the distance has no slope, so it begins half a step of the score's gradient
-    away, on the side that is wanted; further starts are random.
+    away, on the side that is wanted, and a little noise; further starts are random.
 
     Attributes:
         steps: gradient steps from each start.
@@ -42,7 +42,7 @@ class Posterior:
         Args:
             victim: see `Victim`; with latents.
             epsilon: largest change of a voxel, normalised intensity.
-            rng: draws all starts but the first.
+            rng: draws starts.
 
         Raises:
             ValueError: the victim has no latents. To attack its scores instead, in silence, would
@@ -56,7 +56,7 @@ class Posterior:
         away = divergence if self.measure == "divergence" else distance
         search, ball = Search(victim), Linf(victim, epsilon)
         _, gradient = search.climb(ball.rest(), ball.image)
-        start = ball.project(0.5 * ball.steepest(gradient))
+        start = ball.project(0.5 * ball.steepest(gradient) + 0.1 * ball.draw(rng))
         for _ in range(self.starts):
             ascend(
                 search,

@@ -1,5 +1,6 @@
 """Projected steps uphill that find their own size."""
 
+import math
 from itertools import pairwise
 
 import torch
@@ -73,5 +74,5 @@ def checkpoints(steps: int) -> set[int]:
     while shares[-1] < 1:
         earlier, later = shares[-2:]
         shares.append(later + max(later - earlier - 0.03, 0.06))
-    at = [-int(-share * steps // 1) for share in shares]
+    at = [math.ceil(round(share * steps, 6)) for share in shares]
     return {end for begin, end in pairwise(at) if end > begin}

@@ -1,11 +1,13 @@
 """Patches: a few voxels that may take any value that a scanner writes."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from mri_guard.attacks.engine.ascent import ascend
@@ -52,10 +54,7 @@ class Patch:
         return BRIGHTEST * gradient.sign()
 
 
-TRIED = 32
-"""Middles whose gradient is summed up for the first place."""
-
-Rim = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+Middles = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
 """From a slice's mask, (x, y), to the places where a patch may have its middle."""
 
 
@@ -63,7 +62,7 @@ def best_patch(
     victim: Victim,
     share: float,
     rng: np.random.Generator,
-    middles: Rim,
+    middles: Middles,
     *,
     places: int,
     steps: int,
@@ -82,7 +81,7 @@ def best_patch(
     """
     search = Search(victim)
     _, gradient = search.climb(victim.image, lambda image: image)
-    slope = gradient.abs().cpu().numpy()[:, 0]
+    slope = victim.wide(gradient).abs().cpu().numpy()[:, 0]
     masks = victim.mask.cpu().numpy()[:, 0]
     candidates = [np.argwhere(middles(mask)) for mask in masks]
     for place in range(places):
@@ -91,14 +90,22 @@ def best_patch(
             count = int(share * mask.sum() + 1e-9)
             if not count or not len(found):
                 continue
-            drawn = found[rng.permutation(len(found))[: 1 if place else TRIED]]
-            tried = [_nearest(mask, middle, count) for middle in drawn]
-            where[number] = max(tried, key=lambda one: float(slope[number][one].sum()))
+            at = rng.integers(len(found)) if place else _steepest(slope[number], found, count)
+            where[number] = _nearest(mask, found[at], count)
         space = Patch(victim, torch.as_tensor(where)[:, None].to(victim.mask))
         start = space.project(space.rest())
         if where.any():
             ascend(search, space, start, steps=steps, step_size=0.5, last_step_size=0.1)
     return search.found()
+
+
+def _steepest(slope: NDArray[np.float32], found: NDArray[np.int64], count: int) -> int:
+    """Which of the places has the largest slope in a disc of `count` voxels around it."""
+    radius = math.sqrt(count / math.pi)
+    reach = np.arange(-int(radius), int(radius) + 1)
+    disc = (reach[:, None] ** 2 + reach**2 <= radius**2).astype(np.float32)
+    around = ndimage.convolve(slope, disc, mode="constant")
+    return int(np.argmax(around[tuple(found.T)]))
 
 
 def _nearest(mask: NDArray[np.bool_], middle: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
