@@ -2,6 +2,7 @@
 
 from mri_guard.attacks.engine.adaptive_ascent import ascend_adaptively
 from mri_guard.attacks.engine.approach import approach, boundary, shortfall
+from mri_guard.attacks.engine.as_classifier import AsClassifier
 from mri_guard.attacks.engine.ascent import ascend
 from mri_guard.attacks.engine.kinds import Access, Attack, Threat
 from mri_guard.attacks.engine.patch import Patch, best_patch
@@ -13,6 +14,7 @@ from mri_guard.attacks.engine.victim import Direction, Victim
 __all__ = [
     "L2",
     "Access",
+    "AsClassifier",
     "Attack",
     "Direction",
     "Found",
