@@ -1,4 +1,4 @@
-"""A network trained to make the change (Poursaeed et al. 2018, arXiv:1712.02328, section 3.2)."""
+"""A network trained to make the change (Poursaeed et al. 2018, arXiv:1712.02328)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

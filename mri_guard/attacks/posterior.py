@@ -1,5 +1,5 @@
 """The VAE's latent distribution moved away from the clean image's (Kos et al. 2018,
-arXiv:1702.06832, section 4.3; by divergence, Kuzina et al. 2021, arXiv:2103.06701, equation 3).
+arXiv:1702.06832; by divergence, Kuzina et al. 2021, arXiv:2103.06701).
 """
 
 from dataclasses import dataclass

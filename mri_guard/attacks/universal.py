@@ -1,5 +1,5 @@
 """One change for every slice and every scan (Moosavi-Dezfooli et al. 2017, arXiv:1610.08401;
-by signed steps on the summed margins, Shafahi et al. 2020, arXiv:1811.11304, algorithm 2).
+by signed steps on the summed margins, Shafahi et al. 2020, arXiv:1811.11304).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -36,7 +38,9 @@ def test_reaches_the_corner_of_the_ball_for_a_linear_score(
 
 
 @pytest.mark.parametrize("score", [ripples, bowl, valley])
-def test_comes_at_least_as_far_as_plain_steps_where_a_score_is_curved(score) -> None:  # type: ignore[no-untyped-def]
+def test_comes_at_least_as_far_as_plain_steps_where_a_score_is_curved(
+    score: Callable[[Tensor], Tensor],
+) -> None:
     attacked = victim(score)
     for seed in range(3):
         ours = max(Apgd(steps=60)(attacked, 0.1, generator(seed, "test")).history)

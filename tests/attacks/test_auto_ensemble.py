@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mri_guard.attacks import Apgd, AutoEnsemble, Pgd, Victim
+from mri_guard.attacks import Apgd, AutoEnsemble, Direction, Pgd, Victim
 from mri_guard.determinism import generator
 from tests.attacks.victims import IMAGE, MASK, linear, two_halves, victim
 
@@ -48,7 +48,7 @@ def test_keeps_the_best_of_goals_apart() -> None:
 
 
 @pytest.mark.parametrize("direction", ["evade", "alarm"])
-def test_is_no_less_far_than_its_parts(direction) -> None:  # type: ignore[no-untyped-def]
+def test_is_no_less_far_than_its_parts(direction: Direction) -> None:
     attacked = two_halves(direction)
     rng = generator(0, "test")
     ensemble = AutoEnsemble()(attacked, 0.05, rng)

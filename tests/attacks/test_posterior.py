@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -20,7 +21,9 @@ def test_measures_the_divergence_of_two_posteriors() -> None:
 
 
 @pytest.mark.parametrize("measure", ["divergence", "distance"])
-def test_moves_the_latents_as_far_as_the_ball_lets_them(measure) -> None:  # type: ignore[no-untyped-def]
+def test_moves_the_latents_as_far_as_the_ball_lets_them(
+    measure: Literal["divergence", "distance"],
+) -> None:
     seen: list[Tensor] = []
 
     def watched(x: Tensor) -> Tensor:

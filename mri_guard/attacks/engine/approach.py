@@ -53,7 +53,7 @@ def approach(
     all are reached it goes back to where they would just be reached if they were linear, and comes
     again, and every step may be drawn to the
     point of that hyperplane that is nearest to no change (FAB, Croce and Hein 2020,
-    arXiv:1907.02044, sections 2.2 and 2.4). Beyond either paper, a step doubles after one that
+    arXiv:1907.02044). Beyond either paper, a step doubles after one that
     did not bring half of what it promised, as scores that go through medians and top shares bend
     soon; and goes back to the best and is shortened after one that led astray.
 
