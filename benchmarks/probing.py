@@ -28,7 +28,7 @@ import bundles
 from mri_guard import bundle
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.scorer import slice_gap_mm, tensors, volume
-from mri_guard.attacks import Pgd
+from mri_guard.attacks import Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.journey import Kit
 from mri_guard.metrics.proportion import clopper_pearson
@@ -202,13 +202,15 @@ def attacks(scan: Scan, kit: Kit) -> Iterator[tuple[int, Scan]]:
     seen = kit.preprocess(scan)
     image, brain = tensors(seen, "cpu")
     gap_mm = slice_gap_mm(seen)
+    victim = Victim(
+        image,
+        brain,
+        lambda changed: scorer.score_tensor(changed, brain, gap_mm)[None],
+        "evade",
+        threshold=0.0,
+    )
     for epsilon in (2, 4, 8):
-        found = Pgd("evade", epsilon / 255, steps=5)(
-            image,
-            brain,
-            lambda changed: scorer.score_tensor(changed, brain, gap_mm),
-            generator(0, "probing", "pgd", epsilon),
-        )
+        found = Pgd(steps=5)(victim, epsilon / 255, generator(0, "probing", "pgd", epsilon))
         change = to_scan_grid(volume(found.image - image), seen.affine, scan)
         units = np.float32(seen.intensity_high - seen.intensity_low)
         yield epsilon, with_voxels(scan, whole(scan.voxels + change * units))

@@ -131,15 +131,32 @@ class VaeScorer:
 
         Arguments and errors as `score_tensor`.
         """
-        if not bool(brain.any()):
-            raise SeriesError("no-brain-found", "the brain mask is empty")
-        shape, config = self.config.model, self.config
-        view = View.of(
-            image[:, 0], brain[:, 0], shape.multiple, config.intensity_low, config.intensity_high
-        )
+        view, shape = self._view(image, brain), self.config.model
         step = context_step(shape.context_mm, gap_mm)
         positions = view.frame.positions(image.device)
         return restore(self.model, shape, view.seen, positions, step) * view.inside, view
+
+    def posterior_tensor(self, image: Tensor, brain: Tensor, gap_mm: float) -> Tensor:
+        """Means and log variances of every latent of every level, (2, n); differentiable.
+
+        In three dimensions a slice counts once for each window that it lies in. Arguments and
+        errors as `score_tensor`; the model is a `Vae`.
+        """
+        view, shape = self._view(image, brain), self.config.model
+        step = context_step(shape.context_mm, gap_mm)
+        positions = view.frame.positions(image.device)
+        found = [
+            torch.stack([mean.flatten(), log_variance.flatten()])
+            for window, place in parts(shape, view.seen, positions, step)
+            for mean, log_variance in self.model(window, place)[1]
+        ]
+        return torch.cat(found, 1)
+
+    def _view(self, image: Tensor, brain: Tensor) -> View:
+        if not bool(brain.any()):
+            raise SeriesError("no-brain-found", "the brain mask is empty")
+        low, high = self.config.intensity_low, self.config.intensity_high
+        return View.of(image[:, 0], brain[:, 0], self.config.model.multiple, low, high)
 
 
 def restore(

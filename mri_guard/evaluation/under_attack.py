@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from mri_guard.anomaly import VaeScorer, slice_gap_mm, tensors
+from mri_guard.anomaly import Vae, VaeScorer, slice_gap_mm, tensors
 from mri_guard.anomaly.scorer import slice_scores
 from mri_guard.attacks import Direction, Victim
 from mri_guard.records import Preprocessed
@@ -36,6 +36,8 @@ def slice_victim(
     """The victim, and the numbers of the slices that are its goals, in its scores' order; None
     where no wanted slice has a score.
 
+    Its latents are those of the whole stack, where the scorer's model is a `Vae`.
+
     Args:
         scorer: that is attacked; on its device.
         preprocessed: the clean scan; its brain mask is taken as given.
@@ -57,8 +59,20 @@ def slice_victim(
         anomaly = scorer.map_tensor(changed, brain, gap_mm)[0].abs()
         return slice_scores(anomaly[numbers], brain[numbers], scorer.config)
 
+    def latents(changed: Tensor) -> Tensor:
+        return scorer.posterior_tensor(changed, brain, gap_mm)
+
     low, high = preprocessed.intensity_low, preprocessed.intensity_high
-    victim = Victim(image, mask, scores, direction, threshold, scale, no_signal=-low / (high - low))
+    victim = Victim(
+        image,
+        mask,
+        scores,
+        direction,
+        threshold,
+        scale,
+        no_signal=-low / (high - low),
+        latents=latents if isinstance(scorer.model, Vae) else None,
+    )
     return victim, numbers
 
 

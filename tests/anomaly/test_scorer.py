@@ -153,3 +153,30 @@ def test_refuses_weights_that_do_not_fit(what: str) -> None:
         weights[key] = torch.full_like(weights[key], torch.nan)
     with pytest.raises(BundleError, match="vae"):
         VaeScorer.from_tensors(TINY, weights, healthy())
+
+
+def test_tells_the_posterior_that_attacks_differentiate(
+    scorer: VaeScorer, toy: Preprocessed
+) -> None:
+    image, brain = tensors(toy, "cpu")
+    gap_mm = slice_gap_mm(toy)
+    image.requires_grad_()
+    posterior = scorer.posterior_tensor(image, brain, gap_mm)
+    (gradient,) = torch.autograd.grad(posterior.square().mean(), image)
+    assert posterior.shape[0] == 2
+    assert gradient[brain].abs().max() > 0
+    assert not gradient[~brain].any()
+
+
+def test_tells_a_posterior_that_stays_where_the_image_stays(
+    scorer: VaeScorer, toy: Preprocessed
+) -> None:
+    image, brain = tensors(toy, "cpu")
+    changed = torch.where(brain, image + 0.1 * image.square(), image - 1)
+    gap_mm = slice_gap_mm(toy)
+    before, same, after = (
+        scorer.posterior_tensor(one, brain, gap_mm)
+        for one in (image, torch.where(brain, image, 9.0), changed)
+    )
+    assert torch.equal(before, same)
+    assert (before - after).abs().max() > 1e-3

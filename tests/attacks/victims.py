@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mri_guard.attacks import Direction, Victim
 
@@ -16,7 +17,13 @@ def victim(
     scores: Callable[[Tensor], Tensor], direction: Direction = "alarm", threshold: float = 0.0
 ) -> Victim:
     """`IMAGE` under attack within `MASK`, by somebody who owns a model like it."""
-    return Victim(IMAGE, MASK, scores, direction, threshold, others=(scores,))
+    return Victim(IMAGE, MASK, scores, direction, threshold, others=(scores,), latents=latents)
+
+
+def latents(x: Tensor) -> Tensor:
+    """A posterior that knows the mean of every four pixels."""
+    means = functional.avg_pool2d(x, 2).flatten()
+    return torch.stack([means, torch.zeros_like(means)])
 
 
 def linear(direction: Direction = "alarm") -> tuple[Victim, Tensor]:

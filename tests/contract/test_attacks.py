@@ -14,7 +14,7 @@ from mri_guard import attacks
 from mri_guard.attacks import ATTACKS, Access, Attack, Direction, Found, Threat, Victim
 from mri_guard.determinism import generator
 from tests.attacks.physical import LIMITS
-from tests.attacks.victims import IMAGE, MASK, linear, two_halves
+from tests.attacks.victims import IMAGE, MASK, latents, linear, two_halves
 
 EPSILON = {Threat.LINF: 0.05, Threat.L2: 0.03, Threat.PATCH: 0.05}
 LARGEST = 3.0
@@ -99,7 +99,7 @@ def test_never_ends_worse_than_it_began(attack: Attack) -> None:
     def valley(x: torch.Tensor) -> torch.Tensor:  # lowest at the clean image
         return (x - IMAGE).square().sum()[None]
 
-    victim = Victim(IMAGE, MASK, valley, "evade", threshold=-1.0, others=(valley,))
+    victim = Victim(IMAGE, MASK, valley, "evade", threshold=-1.0, others=(valley,), latents=latents)
     found = attack(victim, epsilon_of(attack), generator(0, "contract"))
     assert float(victim.margins(found.image)) >= float(victim.margins(IMAGE)) - 1e-6
 

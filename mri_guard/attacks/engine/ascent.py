@@ -1,5 +1,7 @@
 """Projected steps uphill, the engine of every white-box attack."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ def ascend(
     last_step_size: float | None = None,
     momentum: float = 0.0,
     objective: Objective = torch.sum,
+    aim: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Parameters after the last step; what was seen on the way is in the search.
 
@@ -30,11 +33,12 @@ def ascend(
         momentum: share of the gradients so far, each divided by its mean magnitude, that is added
             to each (Dong et al. 2018, arXiv:1710.06081, equation 6).
         objective: that is climbed.
+        aim: climbed in its place, see `Search.climb`.
     """
     last = step_size if last_step_size is None else last_step_size
     parameters, gathered = start, torch.zeros_like(start)
     for step in range(steps):
-        _, gradient = search.climb(parameters, space.image, objective)
+        _, gradient = search.climb(parameters, space.image, objective, aim)
         gathered = momentum * gathered + gradient / gradient.abs().mean().clamp_min(1e-20)
         size = step_size + (last - step_size) * step / max(1, steps - 1)
         parameters = space.project(parameters + size * space.steepest(gathered))

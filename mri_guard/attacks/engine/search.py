@@ -12,6 +12,11 @@ Objective = Callable[[Tensor], Tensor]
 """From margins, (k,), to the scalar that is climbed."""
 
 
+def largest(change: Tensor) -> float:
+    """Largest change of a voxel."""
+    return float(change.abs().max())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What an attack found.
@@ -24,6 +29,8 @@ class Found:
         queries: looks, with or without gradient, the one at the clean image among them.
         first: int64, (k,), of each goal the number of the look that first reached it, from 1; 0
             where none did.
+        least: of each goal the size of the smallest change that reached it, (k,), in the measure
+            that the attack's epsilon bounds; infinite where none did.
     """
 
     image: Tensor
@@ -31,6 +38,7 @@ class Found:
     history: tuple[float, ...]
     queries: int
     first: Tensor
+    least: Tensor
 
 
 class Search:
@@ -38,10 +46,12 @@ class Search:
 
     Args:
         victim: that is attacked.
+        size: of a change, like the image; the largest of a voxel if nothing is said.
     """
 
-    def __init__(self, victim: Victim) -> None:
+    def __init__(self, victim: Victim, size: Callable[[Tensor], float] = largest) -> None:
         self.victim = victim
+        self.size = size
         self.queries = 0
         self.history: list[float] = []
         self.image = victim.image.detach()
@@ -59,6 +69,7 @@ class Search:
         parameters: Tensor,
         image_of: Callable[[Tensor], Tensor],
         objective: Objective = torch.sum,
+        aim: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Margins, (k,), and the gradient of the objective, like parameters.
 
@@ -66,18 +77,23 @@ class Search:
             parameters: of the image; any shape.
             image_of: from parameters to the image; differentiable.
             objective: of the margins.
+            aim: from the image to a scalar that is climbed in the objective's place, for attacks on
+                something other than the margins; these are then only looked at.
         """
         parameters = parameters.detach().requires_grad_()
         image = image_of(parameters)
-        margins = self.victim.margins(image)
-        (gradient,) = torch.autograd.grad(objective(margins), parameters)
+        with torch.set_grad_enabled(aim is None):
+            margins = self.victim.margins(image)
+        climbed = objective(margins) if aim is None else aim(image)
+        (gradient,) = torch.autograd.grad(climbed, parameters)
         with torch.no_grad():
             self._keep(image.detach(), margins.detach())
         return margins.detach(), gradient
 
     def found(self) -> Found:
         """What has been found so far."""
-        return Found(self.image, self.margins, tuple(self.history), self.queries, self.first)
+        history = tuple(self.history)
+        return Found(self.image, self.margins, history, self.queries, self.first, self.least)
 
     def _keep(self, image: Tensor, margins: Tensor) -> None:
         self.queries += 1
@@ -85,13 +101,16 @@ class Search:
         if self.queries == 1:  # the clean image counts, noticed or not
             self.margins = margins.clone()
             self.first = (margins > 0).long()
+            self.least = torch.where(margins > 0, 0.0, torch.inf)
         elif self._noticed(image):
             total = float("-inf")
         else:
             if total > max(self.history):
                 self.image = image.detach().clone()
-            reached = (margins > 0) & (self.first == 0)
-            self.first = torch.where(reached, self.queries, self.first)
+            reached = margins > 0
+            self.first = torch.where(reached & (self.first == 0), self.queries, self.first)
+            size = self.size(image - self.victim.image)
+            self.least = torch.where(reached, self.least.clamp_max(size), self.least)
             self.margins = torch.maximum(self.margins, margins)
         self.history.append(total)
 

@@ -86,6 +86,10 @@ class L2:
         """L2 norm."""
         return self.epsilon * math.sqrt(int(self.victim.mask.sum()))
 
+    def size(self, change: Tensor) -> float:
+        """Root mean square of a change over the mask."""
+        return float(change.norm()) / math.sqrt(max(1, int(self.victim.mask.sum())))
+
     def rest(self) -> Tensor:
         """No change."""
         return torch.zeros_like(self.victim.image)

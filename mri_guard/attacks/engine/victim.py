@@ -32,6 +32,8 @@ class Victim:
         no_signal: what an image shows where there is no signal, normalised intensity, 0 or less;
             what scanners do, they do to the signal.
         others: scores of other models that the attacker owns, like `scores` and differentiable.
+        latents: from an image to its posterior, (2, n): means and log variances of all latents of
+            all levels; differentiable. None where the model has none, or does not show them.
     """
 
     image: Tensor
@@ -42,12 +44,13 @@ class Victim:
     scale: float = 1.0
     hidden: Callable[[Tensor], Tensor] | None = None
     no_signal: float = 0.0
+    others: tuple[Callable[[Tensor], Tensor], ...] = ()
+    latents: Callable[[Tensor], Tensor] | None = None
 
     @property
     def signal(self) -> Tensor:
         """What a scanner received, like image, 0 or more; 0 outside the mask."""
         return self.wide(self.image - self.no_signal).clamp_min(0)
-    others: tuple[Callable[[Tensor], Tensor], ...] = ()
 
     def margins(self, image: Tensor) -> Tensor:
         """How far each score is past the threshold, (k,), in units of `scale`; above 0: success."""

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from mri_guard.attacks.engine.search import Search
+from mri_guard.attacks.engine import L2, Search
 from tests.attacks.victims import IMAGE, MASK, victim
 
 
@@ -51,3 +52,34 @@ def test_gives_the_gradient_of_the_objective() -> None:
     search = Search(victim(lambda x: x.square().sum((1, 2, 3)), "evade"))
     _, gradient = search.climb(torch.zeros_like(IMAGE), lambda delta: IMAGE + delta)
     torch.testing.assert_close(gradient, -2 * IMAGE)
+
+
+def test_tells_the_smallest_change_that_reached_each_goal() -> None:
+    base = IMAGE.mean((1, 2, 3))
+    search = Search(victim(lambda x: x.mean((1, 2, 3)) - base, threshold=0.15))
+    for first, second in ((0.3, 0.0), (0.2, 0.1), (0.25, 0.0)):
+        search.look(IMAGE + torch.tensor([first, second]).reshape(2, 1, 1, 1))
+    assert search.found().least.tolist() == pytest.approx([0.2, torch.inf])
+
+
+def test_tells_no_change_at_all_of_a_goal_that_was_reached_at_once() -> None:
+    search = Search(victim(lambda x: x.mean((1, 2, 3))))
+    search.look(IMAGE + 0.1)
+    assert search.found().least.tolist() == [0, 0]
+
+
+def test_measures_changes_as_it_is_told() -> None:
+    base = IMAGE.mean((1, 2, 3))
+    attacked = victim(lambda x: x.mean((1, 2, 3)) - base)
+    search = Search(attacked, L2(attacked, 1.0).size)
+    search.look(IMAGE + 0.1 * MASK)
+    assert search.found().least.tolist() == pytest.approx([0.1, 0.1])
+
+
+def test_climbs_something_else_and_looks_at_the_margins() -> None:
+    search = Search(victim(lambda x: x.mean((1, 2, 3))))
+    margins, gradient = search.climb(
+        torch.zeros_like(IMAGE), lambda delta: IMAGE + delta, aim=lambda x: (3 * x).sum()
+    )
+    assert torch.equal(margins, IMAGE.mean((1, 2, 3)))
+    assert torch.equal(gradient, torch.full_like(IMAGE, 3.0))
