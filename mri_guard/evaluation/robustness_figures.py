@@ -150,7 +150,7 @@ def ratio(part: Values, whole: Values, patient: NDArray[np.int64], patients: int
     )
 
     def figure(counts: Counts) -> Values:
-        return _over(counts @ upper, counts @ lower)
+        return _over(counts.astype(np.float64) @ upper, counts.astype(np.float64) @ lower)
 
     return figure
 
