@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mri_guard.anomaly.median import median
+
 MEDIAN = 0.7
 """Where the brain's median intensity is put."""
 
@@ -91,7 +93,7 @@ class View:
         """
         frame = Frame.of(brain, multiple)
         inside = frame.cut(brain.float()) > 0
-        gain = MEDIAN / image[brain].median().clamp_min(0.05)
+        gain = MEDIAN / median(image[brain]).clamp_min(0.05)
         seen = (frame.cut(image) * gain).clamp(low, high) * inside
         return cls(frame, seen, inside, gain)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mri_guard.anomaly.median import median
 from mri_guard.errors import BundleError
 
 GRID = (16, 24, 24)
@@ -130,7 +131,7 @@ def in_own_spreads(signed: Tensor, inside: Tensor, dark: float, smallest: float)
         smallest: spread, in units of the values.
     """
     held = signed[inside]
-    spread = 1.4826 * (held - held.median()).abs().median().clamp_min(smallest / 1.4826)
+    spread = 1.4826 * median((held - median(held)).abs()).clamp_min(smallest / 1.4826)
     return dark_at(signed / spread, dark)
 
 
