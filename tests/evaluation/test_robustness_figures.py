@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,9 +93,9 @@ def test_matches_lesions_with_slices_of_their_height_alone() -> None:
 def test_gets_no_better_as_scores_are_pushed_further(moves: list[float]) -> None:
     found = [values(attacked(moved)) for moved in moves]
     for name in ("robust_auroc_both", "sensitivity_evade_at_slice_threshold"):
-        assert all(a[name] >= b[name] for a, b in zip(found, found[1:], strict=False))
+        assert all(a[name] >= b[name] for a, b in pairwise(found))
     name = "false_positive_rate_alarm_at_slice_threshold"
-    assert all(a[name] <= b[name] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[name] <= b[name] for a, b in pairwise(found))
 
 
 def test_counts_as_success_only_what_was_right_before() -> None:
