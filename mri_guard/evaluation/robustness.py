@@ -7,6 +7,7 @@ own score, down where it is abnormal and up where it is healthy.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,7 @@ def evaluate_robustness(
     bench = _bench(kit, targets, clean, folder=work / "robustness", seed=plan.seed, hidden=hidden)
 
     results: list[Result] = []
+    judged: _Judged | None = None
     jobs = [
         (number, level, direction)
         for number in range(len(targets))
@@ -113,7 +115,8 @@ def evaluate_robustness(
         jobs, "attacks", console=console, disable=console is None
     ):
         target = targets[number]
-        judged = _Judged(target, kit, bench.folder, work)
+        if judged is None or judged.target is not target:
+            judged = _Judged(target, kit, bench.folder, work)
         results += _attack(number, target, level, direction, bench=bench, judged=judged, plan=plan)
     checks = list(_sanity(targets, bench, plan, console))
 
@@ -176,11 +179,9 @@ def evaluate_robustness(
 def table(evidence: Evidence) -> Table:
     """The figures of each budget side by side, for people."""
     shown = evidence.metrics
-    budgets = [
-        name.removeprefix("robust_auroc_both_")
-        for name in shown
-        if name.startswith("robust_auroc_both_") and name.endswith("_255")
-    ]
+    named = (re.search(r"_((\d+)(?:_(\d+))?_255)", name) for name in shown)
+    numbers = {found[1]: float(f"{found[2]}.{found[3] or 0}") for found in named if found}
+    budgets = sorted(numbers, key=lambda budget: numbers[budget])
     columns = {
         "AUROC both": "robust_auroc_both_{}",
         "AUROC evade": "robust_auroc_evade_{}",
@@ -192,12 +193,6 @@ def table(evidence: Evidence) -> Table:
         "scans found, evade": "scan_sensitivity_evade_{}_at_scan_threshold",
         "healthy scans flagged, alarm": "scan_false_positive_rate_alarm_{}_at_scan_threshold",
     }
-    if not budgets:
-        budgets = [
-            name.removeprefix("scan_success_evade_").removesuffix("_at_scan_threshold")
-            for name in shown
-            if name.startswith("scan_success_evade_") and name.endswith("_at_scan_threshold")
-        ]
     columns = {
         title: name
         for title, name in columns.items()
@@ -207,7 +202,7 @@ def table(evidence: Evidence) -> Table:
     for budget in budgets:
         cells = [shown.get(name.format(budget)) for name in columns.values()]
         printed.add_row(
-            f"{budget.removesuffix('_255').replace('_', '.')}/255",
+            f"{numbers[budget]:g}/255",
             *(
                 f"{cell.value:.3f} [{cell.low:.3f}, {cell.high:.3f}]" if cell else "–"
                 for cell in cells
@@ -323,15 +318,14 @@ class _Judged:
     def __init__(self, target: Target, kit: Kit, folder: Path, work: Path) -> None:
         self.target, self.kit, self.folder, self.work = target, kit, folder, work
         self.scan: Scan | None = None
+        self.key = (kit.bundle_digest, target.digest(), code_version())
 
     def __call__(self, answer: Answer, way: str) -> Aftermath:
         """What becomes of the image, as it is (`tensor`) or through DICOM (`scanner`)."""
         key = digest_of(
             "aftermath",
             way,
-            self.kit.bundle_digest,
-            self.target.digest(),
-            code_version(),
+            *self.key,
             hashlib.sha256(answer.change.tobytes()).hexdigest(),
         )
         path = self.folder / f"{key}.json"

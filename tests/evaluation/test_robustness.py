@@ -36,7 +36,7 @@ from mri_guard.records import Format, Preprocessed, Scan, Source
 from tests.test_journey import KIT
 from tests.toys import TINY, plain_fusion, toy_brain, with_lesion
 
-SIDE, SLICES = 64, 6
+SIDE, SLICES = 64, 5
 PEOPLE = [("abnormal", "F", "31"), ("abnormal", "M", "67"), ("healthy", "F", "50")]
 
 
@@ -92,7 +92,7 @@ def kit() -> Kit:
         decoder=Here(),
         preprocess=Preprocess(head_is_brain),
         scorer=VaeScorer(model, plain_fusion(0.1), TINY),
-        calibrate=ScoreCalibrator((3.0, 4.0, 5.0), 0.05, 0.05, 4.0, "none", 3.7),
+        calibrate=ScoreCalibrator((3.0, 4.0, 5.0), 0.05, 0.05, 5.2, "none", 4.9),
     )
 
 
@@ -227,7 +227,7 @@ def test_draws_slices_and_the_figures_against_the_budget(evidence: Evidence, wor
         ),
     }
     with Image.open(work / "gallery" / PLOT) as plot:
-        assert len(set(plot.convert("RGB").getdata())) > 3
+        assert len(np.unique(np.asarray(plot).reshape(-1, 3), axis=0)) > 3
     with Image.open(work / "gallery" / "evade_most.png") as sheet:
         assert sheet.width > 4 * 200
 
@@ -244,15 +244,16 @@ def test_asks_nothing_twice(evidence: Evidence, run: Run, work: Path) -> None:
 def test_goes_on_where_it_was_interrupted(
     evidence: Evidence, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    plan = replace(PLAN, levels=("scan",))
     before = Counted.asked
-    monkeypatch.setattr(Counted, "last", before + 5)
+    monkeypatch.setattr(Counted, "last", before + 3)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path)
+        run(tmp_path, plan)
     monkeypatch.setattr(Counted, "last", 10**9)
-    again = run(tmp_path)
-    assert again == evidence
-    # Slices of two scans both ways and of one one way, each scan's score, two budgets.
-    assert Counted.asked == before + 2 * (5 + 3)
+    again = run(tmp_path, plan)
+    assert Counted.asked == before + 2 * len(PEOPLE)
+    scans = {name: one for name, one in evidence.metrics.items() if name.startswith("scan_")}
+    assert scans == {name: one for name, one in again.metrics.items() if name in scans}
 
 
 def test_finds_nothing_where_every_change_is_noticed(
@@ -300,11 +301,11 @@ def test_says_where_masked_gradients_are_suspected(
     assert found.metrics["sanity_checks_failed"].value > 0
     printed = io.StringIO()
     Console(file=printed, width=300).print(table(found))
-    assert SUSPECTED in printed.getvalue()
+    assert SUSPECTED in " ".join(printed.getvalue().split())
 
 
 def test_refuses_names_that_it_does_not_know(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no attack nonesuch; known are .*pgd"):
+    with pytest.raises(SettingsError, match=r"no attack nonesuch; known are .*pgd"):
         suite(["pgd", "nonesuch"])
     with pytest.raises(SettingsError, match="no goal pixels"):
         goals(["pixels"])
@@ -332,7 +333,7 @@ def test_runs_from_the_command_line(
     monkeypatch.setattr(bundle, "load", lambda _: kit)
     arguments = [
         *("evaluate", "robustness", "--manifest", str(manifest), "--out", str(tmp_path / "e.json")),
-        *("--attack", "pgd", "--epsilon", "0.5", "--steps", "1", "--limit-scans", "2"),
+        *("--attack", "pgd", "--epsilon", "0.5", "--steps", "1", "--limit-scans", "3"),
         *("--sanity-scans", "0", "--goal", "slices", "--work", str(tmp_path / "work"), "--json"),
     ]
     ran = CliRunner().invoke(cli.app, arguments)
