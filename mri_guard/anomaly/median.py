@@ -22,7 +22,8 @@ class _Median(torch.autograd.Function):
         low = values.kthvalue(max(1, middle - reach)).values
         high = values.kthvalue(min(len(values), middle + reach)).values
         near = (values >= low) & (values <= high)
-        return gradients[0] * near / near.sum()
+        shared: Tensor = gradients[0] * near / near.sum()
+        return shared
 
 
 def median(values: Tensor) -> Tensor:

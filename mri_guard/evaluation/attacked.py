@@ -32,8 +32,8 @@ from mri_guard.records import Preprocessed
 Level = Literal["slices", "scan"]
 """What the goals are: the score of each slice of one kind, or the scan's own."""
 
-Hidden = Callable[[Preprocessed], Callable[[Tensor], Tensor]]
-"""From a clean scan to what an attacker who knows the detectors is held by, see `Victim.hidden`."""
+Detectors = Callable[[Tensor], Tensor]
+"""What holds an attacker who knows the detectors, see `Victim.hidden`."""
 
 CODE = ("anomaly", "attacks", "artifacts", "defences", "perturbation", "symmetry.py")
 """What answers depend on, below the package; another version of it asks again."""
@@ -129,7 +129,7 @@ class Bench:
     scale: float
     folder: Path
     seed: int
-    hidden: Hidden | None = None
+    hidden: Callable[[Target], Detectors] | None = None
 
     def victim(
         self, target: Target, level: Level, direction: Direction
@@ -166,7 +166,7 @@ class Bench:
                 return None
             found = some
         if self.hidden is not None:
-            found = replace(found[0], hidden=self.hidden(target.preprocessed)), found[1]
+            found = replace(found[0], hidden=self.hidden(target)), found[1]
         return found
 
     def climb(

@@ -8,8 +8,9 @@ own score, down where it is abnormal and up where it is healthy.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from mri_guard.evaluation.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.evaluation.attacked import (
     Answer,
     Bench,
-    Hidden,
+    Detectors,
     Level,
     Target,
     code_digest,
@@ -53,12 +54,15 @@ from mri_guard.journey import Kit
 from mri_guard.metrics.bootstrap import patient_counts
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources
-from mri_guard.records import Anomaly, Scan
+from mri_guard.records import Anomaly, Preprocessed, Scan
 
 MASKED = "checks for masked gradients that failed; if any did, the other figures tell nothing yet"
 NOT_EXAMINED = "scans that reading or preprocessing refused; in no other figure"
 UNSUSPECTED = "no sign of masked gradients"
 UNASKED = "not looked for"
+
+Hidden = Callable[[Kit, Scan, Preprocessed], Detectors]
+"""From a clean scan to what an attacker who knows the kit's detectors is held by."""
 
 
 def evaluate_robustness(
@@ -101,7 +105,8 @@ def evaluate_robustness(
     if not targets:
         raise SettingsError(f"{len(rows)} scans of these splits, none examined; wanted one")
     clean = [kit.scorer(target.preprocessed) for target in targets]
-    bench = _bench(kit, targets, clean, folder=work / "robustness", seed=plan.seed, hidden=hidden)
+    held_by = None if hidden is None else partial(_held_by, hidden, kit, work)
+    bench = _bench(kit, targets, clean, folder=work / "robustness", seed=plan.seed, hidden=held_by)
 
     results: list[Result] = []
     judged: _Judged | None = None
@@ -247,6 +252,10 @@ def _scan(row: ManifestRow, kit: Kit, work: Path) -> Scan:
     return kit.decoder(open_sources(row.scan, work, row.contrast)[0])
 
 
+def _held_by(hidden: Hidden, kit: Kit, work: Path, target: Target) -> Detectors:
+    return hidden(kit, _scan(target.row, kit, work), target.preprocessed)
+
+
 def _bench(
     kit: Kit,
     targets: Sequence[Target],
@@ -254,7 +263,7 @@ def _bench(
     *,
     folder: Path,
     seed: int,
-    hidden: Hidden | None,
+    hidden: Callable[[Target], Detectors] | None,
 ) -> Bench:
     """The bench with the bundle's thresholds."""
     if not isinstance(kit.scorer, VaeScorer):

@@ -259,7 +259,7 @@ def test_goes_on_where_it_was_interrupted(
 def test_finds_nothing_where_every_change_is_noticed(
     kit: Kit, manifest: Path, tmp_path: Path
 ) -> None:
-    def noticed(clean: Preprocessed) -> Callable[[Tensor], Tensor]:
+    def noticed(kit: Kit, scan: Scan, clean: Preprocessed) -> Callable[[Tensor], Tensor]:
         return lambda image: torch.tensor([-1.0])
 
     plan = replace(PLAN, attacks=(Pgd(steps=1),), of_255=(16.0,), by=(), levels=("slices",))
