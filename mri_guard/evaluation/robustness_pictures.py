@@ -161,7 +161,7 @@ def sheet(choice: str, pictures: Sequence[Picture]) -> Image.Image:
     line, gap = 20, 6
     width = max(row.width for row in rows)
     panel = width // len(PANELS)
-    bar = color_bar(panel - gap, 14)
+    bar = color_bar(2 * panel - gap, 14)
     height = 2 * line + sum(row.height + line + gap for row in rows) + bar.height
     canvas = Image.new("RGB", (width, height), "black")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
