@@ -15,7 +15,7 @@ from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
 from mri_guard.phantom import Lesion, LesionKind, Phantom, draw_parameters, render
 from mri_guard.phantom import write_dicom_series as write
-from mri_guard.preprocess import to_scan_grid
+from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.records import Contrast, Outcome, Scan, ScanHeader
 
 CONTRAST = Contrast.FLAIR
@@ -107,10 +107,8 @@ def perturb(head: Phantom, kit: Kit, seed: int) -> NDArray[np.float32]:
         threshold=0.0,
     )
     found = ATTACK(victim, EPSILON, generator(seed, "demo", "attack"))
-    change = to_scan_grid(volume(found.image - image), seen.affine, scan)
-    return np.clip(
-        scan.voxels + change * (seen.intensity_high - seen.intensity_low), 0, LARGEST
-    ).astype(np.float32)
+    changed = changed_voxels(scan, seen, volume(found.image - image))
+    return np.clip(changed, 0, LARGEST).astype(np.float32)
 
 
 def rendered(seed: int, name: str) -> Phantom:

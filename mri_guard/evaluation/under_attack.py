@@ -76,6 +76,33 @@ def slice_victim(
     return victim, numbers
 
 
+def scan_victim(
+    scorer: VaeScorer,
+    preprocessed: Preprocessed,
+    *,
+    direction: Direction,
+    threshold: float,
+    scale: float = 1.0,
+) -> Victim:
+    """The victim whose one goal is the scan's own score.
+
+    Args:
+        scorer: that is attacked; on its device.
+        preprocessed: the clean scan; its brain mask is taken as given.
+        direction: of the attack.
+        threshold: of scan scores.
+        scale: standard deviation of healthy scan scores.
+    """
+    device = next(scorer.model.parameters()).device
+    image, brain = tensors(preprocessed, device)
+    gap_mm = slice_gap_mm(preprocessed)
+
+    def scores(changed: Tensor) -> Tensor:
+        return scorer.score_tensor(changed, brain, gap_mm)[None]
+
+    return Victim(image, _stack(preprocessed.head, device), scores, direction, threshold, scale)
+
+
 def _stack(mask: NDArray[np.bool_], device: torch.device | str) -> Tensor:
     """A mask (x, y, z) as bool (z, 1, x, y)."""
     return torch.from_numpy(np.moveaxis(mask, 2, 0).copy())[:, None].to(device)

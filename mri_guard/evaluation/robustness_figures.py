@@ -1,0 +1,373 @@
+"""From scores before and under attack to figures with intervals.
+
+The two harms are told apart and together: `evade` pushes down what shows a lesion, `alarm` pushes
+up what does not, `both` does both at once. Thresholds are those of clean scans and stay where they
+are: whoever attacks does not wait for a new calibration.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri_guard.evaluation.evidence import Metric
+from mri_guard.metrics.bootstrap import summary
+from mri_guard.metrics.by_patient import Counts, Slices, Values
+
+Side = Literal["evade", "alarm", "both"]
+SIDES: tuple[Side, ...] = ("evade", "alarm", "both")
+ATTACKED: dict[Side, str] = {
+    "evade": "lesion {unit} attacked, all others clean",
+    "alarm": "lesion-free {unit} attacked, all others clean",
+    "both": "all {unit} attacked, each in its direction",
+}
+RATES: tuple[tuple[Side, str, str], ...] = (
+    ("evade", "sensitivity", "with"),
+    ("alarm", "false_positive_rate", "without"),
+)
+"""What a threshold makes of each side alone."""
+
+Figure = Callable[[Counts], Values]
+"""A figure as a function of how often each patient counts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attacked:
+    """What counts, slices or scans, before and under attack.
+
+    Attributes:
+        clean: float64, (n,), scores; -inf where a lesion was not looked at.
+        worst: float64, (n,), the lowest of those with a lesion, the highest of the others.
+        truth: bool, (n,), whether there is a lesion.
+        position: float64, (n,), 0..1 along the brain; all alike for scans.
+        patient: int64, (n,), index of the patient.
+        patients: how many there are.
+        tried: bool, (n,), whether it was attacked.
+        first: int64, (n,), looks until the victim's threshold was passed; 0 where it never was.
+    """
+
+    clean: Values
+    worst: Values
+    truth: NDArray[np.bool_]
+    position: Values
+    patient: NDArray[np.int64]
+    patients: int
+    tried: NDArray[np.bool_]
+    first: NDArray[np.int64]
+
+    def of(self, members: NDArray[np.bool_]) -> "Attacked":
+        """Those of some patients alone, bool, (patients,); patients keep their index."""
+        own = members[self.patient]
+        parts = ("clean", "worst", "truth", "position", "patient", "tried", "first")
+        kept = {name: getattr(self, name)[own] for name in parts}
+        return Attacked(**kept, patients=self.patients)
+
+    def scores(self, side: Side) -> Values:
+        """Scores when that side is attacked, (n,)."""
+        moved = {"evade": self.truth, "alarm": ~self.truth, "both": np.ones_like(self.truth)}[side]
+        return np.where(moved, self.worst, self.clean)
+
+    def slices(self, side: Side) -> Slices:
+        """The same for ranking."""
+        return Slices(self.scores(side), self.truth, self.position, self.patient, self.patients)
+
+    def rate(self, side: Side, threshold: float) -> Figure:
+        """Share above the threshold: of what shows a lesion for `evade`, of the rest for `alarm`.
+
+        Args:
+            side: not `both`.
+            threshold: of scores.
+        """
+        counted = self.truth if side == "evade" else ~self.truth
+        return self._share(counted & (self.scores(side) > threshold), counted)
+
+    def success(self, side: Side, threshold: float) -> Figure:
+        """Share of decisions that were right and are turned over; of what was attacked."""
+        right = self._right(side, threshold)
+        over = (self.worst > threshold) != (self.clean > threshold)
+        return self._share(right & over, right)
+
+    def counted(self, side: Side, threshold: float | None = None) -> int:
+        """What that side's rates are taken of; with a threshold, what its success is taken of."""
+        if threshold is None:
+            return int((self.truth if side == "evade" else ~self.truth).sum())
+        return int(self._right(side, threshold).sum())
+
+    def succeeded(self, side: Side, threshold: float) -> NDArray[np.bool_]:
+        """What was right, and passed the victim's threshold, which is this one, at a known look."""
+        return np.asarray(self._right(side, threshold) & (self.first > 0))
+
+    def queries(self, side: Side, threshold: float) -> Figure:
+        """Median number of looks to the first success, over what succeeded."""
+        some = self.succeeded(side, threshold)
+        order = np.argsort(self.first[some], kind="stable")
+        looks, patient = self.first[some][order], self.patient[some][order]
+
+        def median(counts: Counts) -> Values:
+            if not len(looks):
+                return np.full(len(counts), np.nan)
+            gathered = np.cumsum(counts[:, patient], axis=1)
+            all_ = gathered[:, -1:]
+            low, high = (
+                looks[(gathered >= wanted).argmax(1)].astype(np.float64)
+                for wanted in ((all_ + 1) // 2, all_ // 2 + 1)
+            )
+            return np.asarray(np.where(all_[:, 0] > 0, (low + high) / 2, np.nan))
+
+        return median
+
+    def _right(self, side: Side, threshold: float) -> NDArray[np.bool_]:
+        above = self.clean > threshold
+        return np.asarray(
+            self.tried & (self.truth & above if side == "evade" else ~self.truth & ~above)
+        )
+
+    def _share(self, hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Figure:
+        return share(hits, of, self.patient, self.patients)
+
+
+def share(
+    hits: NDArray[np.bool_], of: NDArray[np.bool_], patient: NDArray[np.int64], patients: int
+) -> Figure:
+    """Hits over all as a function of how often each patient counts; NaN where there are none."""
+    return ratio(hits.astype(np.float64), of.astype(np.float64), patient, patients)
+
+
+def ratio(part: Values, whole: Values, patient: NDArray[np.int64], patients: int) -> Figure:
+    """Sum over sum as a function of how often each patient counts; NaN where the lower is not
+    above 0.
+
+    Args:
+        part: (n,).
+        whole: (n,).
+        patient: (n,).
+        patients: how many there are.
+    """
+    upper, lower = (
+        np.bincount(patient, weights=each, minlength=patients) for each in (part, whole)
+    )
+
+    def figure(counts: Counts) -> Values:
+        return _over(counts.astype(np.float64) @ upper, counts.astype(np.float64) @ lower)
+
+    return figure
+
+
+def clean_threshold(rows: Attacked, specificity: float = 0.9) -> float | None:
+    """The lowest score that keeps this specificity of the clean lesion-free ones; None without any.
+
+    What is above it is found. It is of this sample, and stays as it is in every resample.
+    """
+    negative = np.sort(rows.clean[~rows.truth])
+    if not len(negative):
+        return None
+    return float(negative[int(np.ceil(specificity * len(negative))) - 1])
+
+
+def metric(figure: Figure, counts: Counts, n: int, unit: str, definition: str) -> Metric | None:
+    """The figure with its interval; None where it does not exist on this sample."""
+    value, drawn = _both(figure, counts)
+    if not np.isfinite(value) or not np.isfinite(drawn).any():
+        return None
+    return Metric(**summary(value, drawn).model_dump(), n=n, unit=unit, definition=definition)
+
+
+def figures(
+    rows: Attacked, thresholds: Mapping[str, float], counts: Counts, *, unit: str, own: str
+) -> dict[str, Metric]:
+    """Every figure that exists, by name: `robust_auroc_both`, `sensitivity_evade_at_...`, ...
+
+    Args:
+        rows: of one budget.
+        thresholds: of clean scores, by how they are called.
+        counts: as `patient_counts` gives it.
+        unit: `slices` or `scans`.
+        own: name of the victims' own threshold: the one that looks were counted to.
+    """
+    present = len(np.unique(rows.patient))
+    found: dict[str, Metric | None] = {}
+    clean = Slices(rows.clean, rows.truth, rows.position, rows.patient, rows.patients)
+    for side in SIDES:
+        who = ATTACKED[side].format(unit=unit)
+        slices = rows.slices(side)
+        if unit == "slices":
+            found[f"robust_auroc_{side}"] = metric(
+                slices.matched_auroc,
+                counts,
+                present,
+                "patients",
+                "AUROC of the slice score over pairs within 0.05 of the brain's extent, each "
+                f"lesion slice counting alike; {who}",
+            )
+            found[f"robust_auroc_{side}_over_clean"] = metric(
+                _quotient(slices.matched_auroc, clean.matched_auroc),
+                counts,
+                present,
+                "patients",
+                f"the same over its clean value, paired by patient; {who}",
+            )
+        name = "plain_robust_auroc" if unit == "slices" else "robust_auroc"
+        found[f"{name}_{side}"] = metric(
+            slices.auroc,
+            counts,
+            present,
+            "patients",
+            f"AUROC of the score over all pairs of {unit}; {who}",
+        )
+    for called, threshold in thresholds.items():
+        at = f"above the fixed threshold {threshold:.4f} ({called.replace('_', ' ')})"
+        for side, rate, kind in RATES:
+            what = f"{unit} {kind} lesion"
+            found[f"{rate}_{side}_{called}"] = metric(
+                rows.rate(side, threshold),
+                counts,
+                rows.counted(side),
+                unit,
+                f"share of {what} {at}, under the {side} attack; of {present} patients",
+            )
+            found[f"success_{side}_{called}"] = metric(
+                rows.success(side, threshold),
+                counts,
+                rows.counted(side, threshold),
+                unit,
+                f"share of attacked {what} that were rightly {'' if side == 'evade' else 'not '}"
+                f"{at} and are turned over",
+            )
+            if called == own:
+                found[f"queries_to_success_{side}"] = metric(
+                    rows.queries(side, threshold),
+                    counts,
+                    int(rows.succeeded(side, threshold).sum()),
+                    unit,
+                    f"median looks, with or without gradient, at the image before one of the "
+                    f"{what} is turned over at {called.replace('_', ' ')}; over those that are",
+                )
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def clean_figures(
+    rows: Attacked, thresholds: Mapping[str, float], counts: Counts, *, unit: str
+) -> dict[str, Metric]:
+    """The same without an attack: `auroc`, `sensitivity_at_...`, `false_positive_rate_at_...`."""
+    clean = Attacked(
+        rows.clean,
+        rows.clean,
+        rows.truth,
+        rows.position,
+        rows.patient,
+        rows.patients,
+        np.zeros_like(rows.tried),
+        np.zeros_like(rows.first),
+    )
+    found = figures(clean, thresholds, counts, unit=unit, own="")
+    names = {"robust_auroc_both": "auroc", "plain_robust_auroc_both": "plain_auroc"}
+    for called in thresholds:
+        names[f"sensitivity_evade_{called}"] = f"sensitivity_{called}"
+        names[f"false_positive_rate_alarm_{called}"] = f"false_positive_rate_{called}"
+    untouched = {
+        "; all slices attacked, each in its direction": "",
+        "; all scans attacked, each in its direction": "",
+        ", under the evade attack": "",
+        ", under the alarm attack": "",
+    }
+    cleaned = {}
+    for name, shown in names.items():
+        if name not in found:
+            continue
+        definition = found[name].definition
+        for words, nothing in untouched.items():
+            definition = definition.replace(words, nothing)
+        cleaned[shown] = found[name].model_copy(update={"definition": definition + "; no attack"})
+    return cleaned
+
+
+def gaps(
+    rows: Attacked,
+    groups: Mapping[str, NDArray[np.bool_]],
+    thresholds: Mapping[str, float],
+    counts: Counts,
+    *,
+    unit: str,
+    own: str,
+) -> list[dict[str, Any]]:
+    """Each group's figures, and for each figure the largest less the smallest with its interval.
+
+    A gap is never below 0 and above it by chance alone: groups are small, and the interval and n
+    stand beside it for that reason.
+
+    Args:
+        rows: of one budget.
+        groups: members of each, bool, (patients,).
+        thresholds: see `figures`.
+        counts: see `figures`.
+        unit: see `figures`.
+        own: see `figures`.
+    """
+    shown: list[dict[str, Any]] = []
+    parts = {name: rows.of(members) for name, members in groups.items()}
+    for name, part in parts.items():
+        some = figures(part, thresholds, counts, unit=unit, own=own)
+        shown += [
+            _row(name, figure, one, len(np.unique(part.patient))) for figure, one in some.items()
+        ]
+    compared = {
+        f"{rate}_{side}_{called}": _at(side, threshold)
+        for called, threshold in thresholds.items()
+        for side, rate, _ in RATES
+    }
+    for figure, of in compared.items():
+        each = [_both(of(part), counts) for part in parts.values()]
+        each = [(value, drawn) for value, drawn in each if np.isfinite(value)]
+        if len(each) < 2:
+            continue
+        values = np.array([value for value, _ in each])
+        drawn = np.stack([drawn for _, drawn in each])
+        known = np.isfinite(drawn).all(axis=0)
+        if not known.any():
+            continue
+        spread = drawn[:, known].max(0) - drawn[:, known].min(0)
+        gap = Metric(
+            **summary(float(values.max() - values.min()), spread).model_dump(),
+            n=len(each),
+            unit="groups",
+            definition=f"largest less smallest {figure} over the groups that have it",
+        )
+        shown.append(_row("gap", figure, gap, len(np.unique(rows.patient))))
+    return shown
+
+
+def _row(group: str, figure: str, found: Metric, patients: int) -> dict[str, Any]:
+    return {"group": group, "figure": figure, "patients": patients} | found.model_dump(
+        include={"value", "low", "high", "n", "unit"}
+    )
+
+
+def _at(side: Side, threshold: float) -> Callable[[Attacked], Figure]:
+    return lambda rows: rows.rate(side, threshold)
+
+
+def _both(figure: Figure, counts: Counts) -> tuple[float, Values]:
+    """A figure on the sample itself, and on each resample."""
+    return float(figure(np.ones((1, counts.shape[1]), dtype=np.int64))[0]), figure(counts)
+
+
+def _quotient(upper: Figure, lower: Figure) -> Figure:
+    def figure(counts: Counts) -> Values:
+        return _over(upper(counts), lower(counts))
+
+    return figure
+
+
+def _over(part: Values, whole: Values) -> Values:
+    """part / whole; NaN where the whole is not above 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def joined(parts: Sequence[Attacked], patients: int) -> Attacked:
+    """All of several scans."""
+    names = ("clean", "worst", "truth", "position", "patient", "tried", "first")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Attacked(**arrays, patients=patients)
