@@ -1,6 +1,7 @@
 """What attacks share: what is attacked, where it may change, what has been seen, how to climb."""
 
 from mri_guard.attacks.engine.ascent import ascend
+from mri_guard.attacks.engine.defended import Way, attack_defended, defended, on_stack, strongest
 from mri_guard.attacks.engine.kinds import Access, Attack, Threat
 from mri_guard.attacks.engine.search import Found, Objective, Search
 from mri_guard.attacks.engine.space import L2, Linf, Space
@@ -19,7 +20,12 @@ __all__ = [
     "Space",
     "Threat",
     "Victim",
+    "Way",
     "ascend",
+    "attack_defended",
     "averaged",
+    "defended",
+    "on_stack",
     "straight_through",
+    "strongest",
 ]
