@@ -40,6 +40,8 @@ from mri_guard.evaluation.baselines import known_baselines
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
 from mri_guard.evaluation.calibration import ALPHAS, evaluate_calibration
 from mri_guard.evaluation.calibration import table as calibration_table
+from mri_guard.evaluation.certification import NOISE_DRAWS, SIGMA, evaluate_certification
+from mri_guard.evaluation.certification import table as certification_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
@@ -679,6 +681,51 @@ def sanitization(
             manifest, split or ["test"], kit, command=_command(), console=errors
         )
     _write_evidence(evidence, out, sanitization_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def certification(
+    manifest: Annotated[Path, typer.Option(help="CSV with lesion masks.")],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+    sigma: Annotated[
+        float,
+        typer.Option(min=1e-6, help="Noise, normalised intensity; reaches further with more."),
+    ] = SIGMA,
+    draws: Annotated[
+        int, typer.Option(min=1, help="Of the noise for each scan; each costs one screening.")
+    ] = NOISE_DRAWS,
+    limit_scans: Annotated[
+        int | None, typer.Option(min=1, help="So many from the beginning; default: all.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option(help="Scores of scans that are done: the same call goes on from here.")
+    ] = Path("var/certification"),
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Which lesions are found whatever is done to the image up to an L2 norm; draws OUT.png too."""
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with bundle_module.load(bundle) as kit:
+            evidence = evaluate_certification(
+                manifest,
+                split or ["test"],
+                kit,
+                command=_command(),
+                work=work,
+                sigma=sigma,
+                draws=draws,
+                limit_scans=limit_scans,
+                seed=seed,
+                picture=out.with_suffix(".png"),
+                console=errors,
+            )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    _write_evidence(evidence, out, certification_table(evidence), as_json=as_json)
 
 
 def _command() -> str:

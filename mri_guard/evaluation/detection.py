@@ -166,10 +166,10 @@ def evaluate_detection(
     rows = read_manifest(manifest)
     assessed = [row for row in rows if row.split in splits]
     subjects = sorted({row.subject for row in assessed})
-    cases, refused = _cases(assessed, subjects, kit, work=work, console=console, what="reading")
+    cases, refused = read_cases(assessed, subjects, kit, work=work, console=console, what="reading")
     taught = rows if learn_from is None else read_manifest(learn_from)
     train = [row for row in taught if row.split == "train"]
-    learnt, _ = _cases(train, subjects, kit, work=work, console=console, what="baselines")
+    learnt, _ = read_cases(train, subjects, kit, work=work, console=console, what="baselines")
     if not any(case.lesion.any() for case in cases):
         raise SettingsError(f"{len(cases)} scans examined; wanted scans with lesions")
     known = sorted({case.subject for case in cases})
@@ -263,7 +263,7 @@ def _material(
     )
 
 
-def _cases(
+def read_cases(
     rows: Sequence[ManifestRow],
     subjects: Sequence[str],
     kit: Kit,
@@ -387,17 +387,36 @@ def slice_rows(anomaly: Anomaly, case: Case) -> NDArray[np.float64]:
     A slice with lesion always counts, with -inf where it got no score. One without counts where it
     got a score and is not next to one with lesion.
     """
-    lesion = case.lesion.any(axis=(0, 1))
-    beside = ndimage.binary_dilation(lesion, iterations=1) & ~lesion
-    position = relative_position(case.preprocessed.brain)
+    lesion = np.asarray(case.lesion.any(axis=(0, 1)))
+    position = slice_positions(case.preprocessed.brain)
     scores = np.where(lesion & np.isnan(anomaly.slice_scores), -np.inf, anomaly.slice_scores)
-    counts = lesion | (~beside & ~np.isnan(scores))
+    rows = np.column_stack([scores, lesion, position])[counted(lesion, anomaly.slice_scores)]
+    return np.asarray(rows, dtype=np.float64)
+
+
+def counted(lesion: NDArray[np.bool_], scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which slices count, bool, (z,): those with lesion, and those without that got a score and are
+    not next to one with lesion.
+
+    Args:
+        lesion: bool, (z,).
+        scores: (z,), NaN where a slice has none.
+    """
+    beside = ndimage.binary_dilation(lesion, iterations=1) & ~lesion
+    return np.asarray(lesion | (~beside & ~np.isnan(scores)))
+
+
+def slice_positions(brain: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Place of each slice along the brain, 0..1, (z,); beyond its ends that of the nearer end.
+
+    Args:
+        brain: bool, (x, y, z), not empty.
+    """
+    position = relative_position(brain)
     # Lesion beyond the brain mask's ends lies at its end.
     middle = np.nanmean(np.where(np.isfinite(position), np.arange(len(position)), np.nan))
     ends = np.where(np.arange(len(position)) < middle, 0.0, 1.0)
-    position = np.where(np.isfinite(position), position, ends)
-    rows = np.column_stack([scores, lesion, position])[counts]
-    return np.asarray(rows, dtype=np.float64)
+    return np.where(np.isfinite(position), position, ends)
 
 
 def _metrics(rows: Sequence[Row], counts: Counts) -> dict[str, Metric]:

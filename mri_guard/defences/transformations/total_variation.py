@@ -51,4 +51,4 @@ def _divergence(field: NDArray[np.float64]) -> NDArray[np.float64]:
     """Negative adjoint of `_gradient`, (x, y, z)."""
     along_x, along_y = field[0].copy(), field[1].copy()
     along_x[-1], along_y[:, -1] = 0, 0
-    return np.diff(along_x, axis=0, prepend=0) + np.diff(along_y, axis=1, prepend=0)
+    return np.asarray(np.diff(along_x, axis=0, prepend=0) + np.diff(along_y, axis=1, prepend=0))
