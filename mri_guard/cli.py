@@ -479,7 +479,7 @@ def calibrate_second_look(
     sigma: Annotated[float, typer.Option(help="Noise of the look, normalised intensity.")] = SIGMA,
     draws: Annotated[int, typer.Option(help="Of the noise; each costs one screening.")] = 100,
     radius: Annotated[float, typer.Option(help="L2 norm up to which it holds.")] = 0.25,
-    work: Annotated[Path, typer.Option(help="Cache of preprocessed scans.")] = Path("var/train"),
+    work: Annotated[Path, typer.Option(help="Cache of preprocessed scans.")] = Path("var/training"),
     device: Annotated[str, typer.Option(help="To score on, e.g. cuda.")] = "cpu",
     bundle: BundleOption = bundles.DEFAULT,
     as_json: JsonOption = False,
