@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 import bundles
 from mri_guard import bundle
@@ -12,12 +13,13 @@ from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores
 from mri_guard.determinism import generator
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
+from mri_guard.training import bundle as training_bundle
 from mri_guard.training.card import with_second_look
 from mri_guard.training.second_look import attacked_score, second_look_scores
 from tests.toys import TINY, plain_fusion, toy_brain
 from tests.training.test_calibrate import _head_is_brain, _manifest
 
-LOOK = SecondLookConfig(epsilon=4 / 255, steps=2, sigma=0.1, draws=15, radius=0.0)
+LOOK = SecondLookConfig(epsilon=4 / 255, steps=1, sigma=0.1, draws=11, radius=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,21 @@ def test_card_says_what_the_second_look_does_and_keeps_the_rest() -> None:
     limit = exact_threshold(hundred, policy.alpha, policy.delta)
     assert f"up to {limit:.4f}" in again
     assert again.partition("## Voxel checks")[2] == card.partition("## Voxel checks")[2]
+
+
+def test_bundle_with_a_second_look_is_else_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hundred = tuple(float(i) for i in range(100))
+    scores = SecondLookScores(config=LOOK, attacked={"a": hundred}, smoothed={"a": hundred})
+    monkeypatch.setattr(training_bundle, "second_look_scores", lambda *_, **__: scores)
+    digest = training_bundle.with_second_look(
+        bundles.DEFAULT, (), tmp_path, version="9", look=LOOK, work=tmp_path, console=Console()
+    )
+    before, after = bundle.contents(bundles.DEFAULT), bundle.contents(tmp_path)
+    assert after[0] == before[0].model_copy(update={"version": "9"})
+    assert all(torch.equal(after[1][key], before[1][key]) for key in before[1])
+    assert after[2] == before[2].model_copy(update={"second_look": scores})
+    with bundle.load(tmp_path) as kit:
+        assert kit.bundle_digest == digest
+        assert kit.second_look is not None
