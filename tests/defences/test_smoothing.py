@@ -66,6 +66,13 @@ def test_bounds_exist_up_to_the_largest_radius(draws: int, confidence: float) ->
     assert ranks(draws, radius / 0.25 + 1e-6, confidence) == (0, draws + 1)
 
 
+def test_bounds_are_the_draws_of_those_ranks() -> None:
+    numbered = np.arange(1.0, 501.0)[:, None]
+    for shift in (0.0, 0.7, 2.0):
+        low, high = bounds(numbered, shift)
+        assert (low[0], high[0]) == ranks(500, shift)
+
+
 def test_says_that_it_knows_nothing_where_draws_are_too_few() -> None:
     low, high = bounds(np.arange(10.0)[:, None], 1.0)
     assert (low[0], high[0]) == (-np.inf, np.inf)
@@ -87,7 +94,7 @@ def test_wider_radius_never_gives_a_narrower_interval(shifts: list[float]) -> No
 def test_a_linear_score_has_the_interval_that_geometry_gives_it() -> None:
     # No change of norm r moves a weighted sum further than r |w|, and the interval says just that.
     sigma, radius, draws = 0.1, 0.08, 20_000
-    length = np.linalg.norm(WEIGHTS[..., 0])
+    length = float(np.linalg.norm(WEIGHTS[..., 0]))
     rng = generator(1, "linear")
     truth = _Linear().slices(TOY.image)[0]
     rising = np.sort(truth + sigma * length * rng.standard_normal((draws, 1)), axis=0)
@@ -103,7 +110,10 @@ def test_a_linear_score_has_the_interval_that_geometry_gives_it() -> None:
 def test_interval_holds_at_least_as_often_as_it_says(kind: str, shift: float) -> None:
     # The median of what is seen after a shift of the noise's mean is what must lie within.
     rng, confidence, trials = generator(2, "coverage", kind), 0.9, 4000
-    score = (lambda x: x) if kind == "normal" else (lambda x: np.floor(2 * x + 0.3))
+
+    def score(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x if kind == "normal" else np.floor(2 * x + 0.3)
+
     drawn = np.sort(score(rng.standard_normal((200, trials))), axis=0)
     low, high = bounds(drawn, shift, confidence)
     for moved in (-shift, shift):
