@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mri_guard.anomaly import VaeConfig, VaeScorer
 from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration.second_look import SecondLookScores, SmoothedLook
 from mri_guard.decision import ThresholdPolicy
 from mri_guard.errors import BundleError, DigestError
 from mri_guard.journey import Kit
@@ -89,12 +90,14 @@ class Calibration(Record):
             None in bundles that calibrate no slices.
         voxels: what clean scans measure, and how far a scan may be from it. None while a bundle is
             made; one without is not loaded.
+        second_look: what the costlier look is calibrated on; None in bundles that have none.
     """
 
     healthy_scores: dict[str, tuple[Finite, ...]]
     detectors: dict[str, tuple[Finite, ...]]
     highest_slices: dict[str, tuple[Finite, ...]] | None = None
     voxels: Limits | None = None
+    second_look: SecondLookScores | None = None
 
 
 def write(
@@ -201,8 +204,18 @@ def assemble(
     sanitizer = Sanitizer.for_contrasts(config.contrasts, checks)
     preprocess = Preprocess(BrainMask.from_tensors(parts["brain"]))
     scorer = VaeScorer.from_tensors(config.vae, parts["vae"], parts["healthy"])
+    again = calibration.second_look
     calibrate = ScoreCalibrator.fit(
-        calibration.healthy_scores, policy.alpha, policy.delta, calibration.highest_slices
+        calibration.healthy_scores,
+        policy.alpha,
+        policy.delta,
+        calibration.highest_slices,
+        again.attacked if again else None,
+    )
+    second_look = (
+        SmoothedLook.fit(scorer, again.config, again.smoothed, policy.alpha, policy.delta)
+        if again
+        else None
     )
     return Kit(
         bundle_digest=digest,
@@ -214,6 +227,7 @@ def assemble(
         calibrate=calibrate,
         policy=ThresholdPolicy(policy.perturbation_alpha, policy.urgent_p_value),
         seed=config.seed,
+        second_look=second_look,
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,7 @@ from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
+from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.deidentify import (
     FileResult,
     deidentify_files,
@@ -40,6 +42,8 @@ from mri_guard.evaluation.baselines import known_baselines
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
 from mri_guard.evaluation.calibration import ALPHAS, evaluate_calibration
 from mri_guard.evaluation.calibration import table as calibration_table
+from mri_guard.evaluation.certification import NOISE_DRAWS, SIGMA, evaluate_certification
+from mri_guard.evaluation.certification import table as certification_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
@@ -61,7 +65,7 @@ from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.sanitize.gate import sanitize as sanitize_source
 from mri_guard.training.adversary import Adversary, Goal
 from mri_guard.training.brain_mask import train_brain_mask
-from mri_guard.training.bundle import train_bundle, with_voxel_limits
+from mri_guard.training.bundle import train_bundle, with_second_look, with_voxel_limits
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.config import large as large_config
 from mri_guard.training.config import volume as volume_config
@@ -476,6 +480,47 @@ def calibrate_checks(
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
 
+@app.command("calibrate-second-look")
+@exits
+def calibrate_second_look(
+    manifest: Annotated[list[Path], typer.Option(help="CSV; give it again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    version: Annotated[str, typer.Option(help="Of the bundle to write.")],
+    epsilon: Annotated[
+        float, typer.Option(help="Of the alarm attack on healthy scans, normalised intensity.")
+    ] = 4 / 255,
+    steps: Annotated[int, typer.Option(help="Of that attack.")] = 10,
+    sigma: Annotated[float, typer.Option(help="Noise of the look, normalised intensity.")] = SIGMA,
+    draws: Annotated[int, typer.Option(help="Of the noise; each costs one screening.")] = 100,
+    radius: Annotated[float, typer.Option(help="L2 norm up to which it holds.")] = 0.25,
+    work: Annotated[Path, typer.Option(help="Cache of preprocessed scans.")] = Path("var/training"),
+    device: Annotated[str, typer.Option(help="To score on, e.g. cuda.")] = "cpu",
+    bundle: BundleOption = bundles.DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Calibrate the costlier look on attacked and smoothed healthy scans; write a bundle with it.
+
+    Uses the `calibration` split. All else of the bundle stays as it is.
+    """
+    try:
+        look = SecondLookConfig(
+            epsilon=epsilon, steps=steps, sigma=sigma, draws=draws, radius=radius
+        )
+    except ValidationError as error:
+        fail("; ".join(one["msg"] for one in error.errors()), CALLED_WRONGLY)
+    digest = with_second_look(
+        bundle,
+        manifest,
+        out,
+        version=version,
+        look=look,
+        work=work,
+        console=errors,
+        device=device,
+    )
+    say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
+
+
 @app.command("train-brain-mask")
 @exits
 def train_mask(
@@ -779,6 +824,51 @@ def robustness(
         except KeyboardInterrupt:
             fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, robustness_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def certification(
+    manifest: Annotated[Path, typer.Option(help="CSV with lesion masks.")],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+    sigma: Annotated[
+        float,
+        typer.Option(min=1e-6, help="Noise, normalised intensity; reaches further with more."),
+    ] = SIGMA,
+    draws: Annotated[
+        int, typer.Option(min=1, help="Of the noise for each scan; each costs one screening.")
+    ] = NOISE_DRAWS,
+    limit_scans: Annotated[
+        int | None, typer.Option(min=1, help="So many from the beginning; default: all.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option(help="Scores of scans that are done: the same call goes on from here.")
+    ] = Path("var/certification"),
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Which lesions are found whatever is done to the image up to an L2 norm; draws OUT.png too."""
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with bundle_module.load(bundle) as kit:
+            evidence = evaluate_certification(
+                manifest,
+                split or ["test"],
+                kit,
+                command=_command(),
+                work=work,
+                sigma=sigma,
+                draws=draws,
+                limit_scans=limit_scans,
+                seed=seed,
+                picture=out.with_suffix(".png"),
+                console=errors,
+            )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    _write_evidence(evidence, out, certification_table(evidence), as_json=as_json)
 
 
 def _command() -> str:

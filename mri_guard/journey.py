@@ -1,7 +1,7 @@
 """A scan's journey, from bytes at rest to a decision. Read this file first.
 
 What surrounds it lives in `services`: the spool before step 1, audit, queue and review after
-step 8.
+step 9.
 """
 
 import logging
@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from mri_guard.errors import InputError
-from mri_guard.ports import Calibrator, Decoder, Detector, Policy, Preprocessor, Sanitizer, Scorer
+from mri_guard.ports import (
+    Calibrator,
+    Decoder,
+    Detector,
+    Policy,
+    Preprocessor,
+    Sanitizer,
+    Scorer,
+    SecondLooker,
+)
 from mri_guard.records import (
     Anomaly,
     CalibratedScore,
@@ -25,6 +34,7 @@ from mri_guard.records import (
     Preprocessed,
     Priority,
     Scan,
+    SecondLook,
     Source,
     StepTiming,
 )
@@ -45,6 +55,7 @@ class Kit:
     calibrate: Calibrator
     policy: Policy
     seed: int = 0
+    second_look: SecondLooker | None = None
 
     def __enter__(self) -> Self:
         """The kit; leaving the block closes its decoder."""
@@ -108,9 +119,14 @@ def _travel(source: Source, kit: Kit, log: "_Log") -> Decision:
     with log.step("calibrate"):
         log.calibrated = kit.calibrate(log.anomaly.score)
 
-    # 8. Release, review or quarantine.
+    # 8. Unusual, but no more than an alarm attack makes a healthy scan? Then look again, at length.
+    if log.calibrated.may_be_alarm and kit.second_look is not None:
+        with log.step("second-look"):
+            log.second_look = kit.second_look(log.preprocessed)
+
+    # 9. Release, review or quarantine.
     with log.step("decide"):
-        return kit.policy(log.checks, log.detectors, log.calibrated)
+        return kit.policy(log.checks, log.detectors, log.calibrated, log.second_look)
 
 
 def _quarantine(reason: str, detail: str) -> Decision:
@@ -129,6 +145,7 @@ class _Log:
     checks: tuple[CheckResult, ...] = ()
     detectors: tuple[DetectorResult, ...] = ()
     calibrated: CalibratedScore | None = None
+    second_look: SecondLook | None = None
     scan: Scan | None = None
     preprocessed: Preprocessed | None = None
     anomaly: Anomaly | None = None
@@ -154,6 +171,7 @@ class _Log:
             checks=self.checks,
             detectors=self.detectors,
             calibrated=self.calibrated,
+            second_look=self.second_look,
             decision=decision,
             steps=tuple(self.steps),
             seed=self.kit.seed,

@@ -16,6 +16,7 @@ from mri_guard.records import (
     Preprocessed,
     Rejection,
     Scan,
+    SecondLook,
     Source,
 )
 
@@ -130,6 +131,13 @@ class Calibrator(Protocol):
         """p-value and threshold."""
 
 
+class SecondLooker(Protocol):
+    """Looks again, at more cost, at a scan whose score an alarm attack could have made."""
+
+    def __call__(self, preprocessed: Preprocessed, /) -> SecondLook:
+        """A score that such an attack moves less, with its bounds."""
+
+
 class Policy(Protocol):
     """Decides where a scan goes."""
 
@@ -138,5 +146,6 @@ class Policy(Protocol):
         checks: Sequence[CheckResult],
         detectors: Sequence[DetectorResult],
         calibrated: CalibratedScore | None,
+        second_look: SecondLook | None = None,
     ) -> Decision:
         """Release, review or quarantine; quarantine for whatever is missing."""

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from mri_guard import bundle
 from mri_guard.anomaly import ModelConfig, Vae, VaeConfig
 from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
+from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores, SmoothedLook
 from mri_guard.errors import BundleError, DigestError, NotCalibratedError
 from mri_guard.preprocess.brain_mask import network
 from mri_guard.records import Contrast
@@ -20,7 +21,10 @@ VAE = VaeConfig(model=ModelConfig(channels=(8, 8), latents=(1, 2)))
 
 
 def _write(
-    folder: Path, healthy: int = 100, highest_slices: dict[str, tuple[float, ...]] | None = None
+    folder: Path,
+    healthy: int = 100,
+    highest_slices: dict[str, tuple[float, ...]] | None = None,
+    second_look: SecondLookScores | None = None,
 ) -> str:
     torch.manual_seed(0)
     parts = {"vae": Vae(VAE.model).state_dict(), "healthy": plain_fusion().tensors()}
@@ -43,6 +47,7 @@ def _write(
         detectors={"feature_squeezing": scores},
         highest_slices=highest_slices,
         voxels=wide_limits(),
+        second_look=second_look,
     )
     return bundle.write(folder, config, tensors, calibration, "# Card\n")
 
@@ -73,6 +78,44 @@ def test_flags_slices_by_the_highest_slices_of_the_calibration_scans(tmp_path: P
     calibration, policy = bundle.calibration(tmp_path)
     assert calibration.highest_slices == highest
     assert policy.delta == 0.05
+
+
+def test_looks_again_up_to_the_exact_threshold_of_attacked_scans(tmp_path: Path) -> None:
+    scores = tuple(float(i) for i in range(100))
+    look = SecondLookScores(
+        config=SecondLookConfig(),
+        attacked={"phantom": tuple(10 + score for score in scores)},
+        smoothed={"phantom": tuple(score / 2 for score in scores)},
+    )
+    _write(tmp_path, second_look=look)
+    with bundle.load(tmp_path) as kit:
+        first = kit.calibrate(0.0)
+        assert first.attacked_threshold == first.threshold + 10
+        assert isinstance(kit.second_look, SmoothedLook)
+        assert kit.second_look.threshold == first.threshold / 2
+        assert kit.second_look.scorer is kit.scorer
+        for score, wanted in [(-1, False), (0, False), (1, True), (10, True), (11, False)]:
+            assert kit.calibrate(first.threshold + score).may_be_alarm is wanted
+    assert bundle.contents(tmp_path)[2].second_look == look
+
+
+def test_has_no_second_look_unless_it_is_calibrated(tmp_path: Path) -> None:
+    _write(tmp_path)
+    calibration = json.loads((tmp_path / bundle.CALIBRATION).read_text())
+    del calibration["second_look"]  # as bundles before it were written
+    (tmp_path / bundle.CALIBRATION).write_text(json.dumps(calibration))
+    _resign(tmp_path)
+    with bundle.load(tmp_path) as kit:
+        assert kit.second_look is None
+        assert not kit.calibrate(1e9).may_be_alarm
+
+
+def test_refuses_a_second_look_on_too_few_scans(tmp_path: Path) -> None:
+    few = {"phantom": tuple(float(i) for i in range(58))}
+    look = SecondLookScores(config=SecondLookConfig(), attacked=few, smoothed=few)
+    _write(tmp_path, second_look=look)
+    with pytest.raises(NotCalibratedError, match="58 healthy scores"):
+        bundle.load(tmp_path)
 
 
 def test_same_parts_give_the_same_digest(tmp_path: Path) -> None:
@@ -154,6 +197,14 @@ def _no_limits(folder: Path) -> None:
     (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
 
 
+def _too_few_draws(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    scores = calibration["healthy_scores"]
+    config = SecondLookConfig().model_dump() | {"draws": 20}
+    calibration["second_look"] = {"config": config, "attacked": scores, "smoothed": scores}
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
 def _too_few_voxel_scans(folder: Path) -> None:
     calibration = json.loads((folder / bundle.CALIBRATION).read_text())
     calibration["voxels"]["worst"] = {"toys": [1.0] * 98}
@@ -182,6 +233,7 @@ def _heads_that_are_no_numbers(folder: Path) -> None:
     "damage",
     [
         _no_limits,
+        _too_few_draws,
         _too_few_voxel_scans,
         _a_measure_without_limits,
         _heads_of_another_grid,

@@ -22,6 +22,7 @@ from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.records import Scan, Source
+from tests.evaluation.test_detection import manifest
 from tests.test_journey import KIT
 from tests.toys import TINY, plain_fusion, toy_brain
 
@@ -147,3 +148,25 @@ def test_exits_2_for_a_baseline_that_there_is_not(tmp_path: Path) -> None:
     ran = runner.invoke(cli.app, ["evaluate", "detection", *asked, "--only", "oracle"])
     assert ran.exit_code == 2
     assert "no baseline is called oracle; there are position" in ran.stderr.replace("\n", " ")
+
+
+def test_certifies_toys_and_draws_the_curve(kit: Kit, tmp_path: Path) -> None:
+    toys = manifest(tmp_path, ["test", "test"])
+    asked = ["--manifest", toys, "--out", tmp_path / "e.json", "--work", tmp_path / "work"]
+    asked += ["--draws", 11, "--sigma", 0.1, "--limit-scans", 1, "--json"]
+    ran = runner.invoke(cli.app, ["evaluate", "certification", *map(str, asked)])
+    assert ran.exit_code == 0, ran.stderr
+    evidence = json.loads(ran.stdout)
+    assert evidence["kind"] == "certification"
+    # Eleven draws bound the median where nothing is changed, and nothing else.
+    assert [row["radius"] for row in evidence["tables"]["curve"] if row["bounded"]] == [0.0]
+    assert evidence["tables"]["slices"][0]["scans"] == 1
+    assert (tmp_path / "e.png").exists()
+    assert len(list((tmp_path / "work").glob("*.npz"))) == 1
+
+
+def test_exits_2_for_a_second_look_of_too_few_draws(tmp_path: Path) -> None:
+    asked = ["--manifest", tmp_path / "x.csv", "--out", tmp_path, "--version", 2, "--draws", 5]
+    ran = runner.invoke(cli.app, ["calibrate-second-look", *map(str, asked)])
+    assert ran.exit_code == 2
+    assert "5 draws under noise of 0.25 bound no score" in ran.stderr.replace("\n", " ")

@@ -33,6 +33,8 @@ class ScoreCalibrator:
         guarantee: what the claim covers, in words.
         slice_threshold: at most `alpha` of healthy scans have any slice above it, as `threshold`
             holds it; None where no slices were calibrated on.
+        attacked_threshold: at most `alpha` of healthy scans under the alarm attack of the second
+            look's calibration score above it, as `threshold` holds it; None without one.
     """
 
     scores: tuple[float, ...]
@@ -41,6 +43,7 @@ class ScoreCalibrator:
     threshold: float
     guarantee: str
     slice_threshold: float | None = None
+    attacked_threshold: float | None = None
 
     @classmethod
     def fit(
@@ -49,6 +52,7 @@ class ScoreCalibrator:
         alpha: float,
         delta: float,
         highest_slices: Mapping[str, Sequence[float]] | None = None,
+        attacked: Mapping[str, Sequence[float]] | None = None,
     ) -> "ScoreCalibrator":
         """Pooled exact thresholds over all groups.
 
@@ -58,6 +62,7 @@ class ScoreCalibrator:
             delta: probability of not holding it.
             highest_slices: the highest slice score of each scan, by group. One score a scan:
                 scans are exchangeable, the slices of a scan are not.
+            attacked: scores of the healthy scans under an alarm attack, by group.
 
         Raises:
             NotCalibratedError: too few scores in all.
@@ -83,6 +88,9 @@ class ScoreCalibrator:
             slice_threshold=None
             if highest_slices is None
             else exact_threshold(_pooled(highest_slices), alpha, delta),
+            attacked_threshold=None
+            if attacked is None
+            else exact_threshold(_pooled(attacked), alpha, delta),
         )
 
     def __call__(self, score: float) -> CalibratedScore:
@@ -97,6 +105,7 @@ class ScoreCalibrator:
             unusual=score > self.threshold,
             guarantee=self.guarantee,
             slice_threshold=self.slice_threshold,
+            attacked_threshold=self.attacked_threshold,
         )
 
 

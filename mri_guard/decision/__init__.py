@@ -10,6 +10,7 @@ from mri_guard.records import (
     DetectorResult,
     Outcome,
     Priority,
+    SecondLook,
 )
 
 
@@ -33,6 +34,7 @@ class ThresholdPolicy:
         checks: Sequence[CheckResult],
         detectors: Sequence[DetectorResult],
         calibrated: CalibratedScore | None,
+        second_look: SecondLook | None = None,
     ) -> Decision:
         """Where the scan goes, and why."""
         failed = [check for check in checks if not check.passed]
@@ -58,18 +60,38 @@ class ThresholdPolicy:
                 ["perturbation-suspected", *(f"detector-{detector.name}" for detector in alarmed)],
                 f"{first.name} p = {first.p_value:.3g}, held at {level:.3g} and below",
             )
-        against = f"score {calibrated.score:.3f}, threshold {calibrated.threshold:.3f}"
         if calibrated.unusual:
-            urgent = calibrated.p_value <= self.urgent_p_value
-            return Decision(
-                outcome=Outcome.REVIEW,
-                priority=Priority.HIGH if urgent else Priority.MEDIUM,
-                reasons=("unusual",),
-                detail=f"{against}, p = {calibrated.p_value:.3g} among healthy scans",
-            )
+            return self._unusual(calibrated, second_look)
         return Decision(
-            outcome=Outcome.RELEASE, priority=None, reasons=("nothing-unusual",), detail=against
+            outcome=Outcome.RELEASE,
+            priority=None,
+            reasons=("nothing-unusual",),
+            detail=_against(calibrated),
         )
+
+    def _unusual(self, calibrated: CalibratedScore, second_look: SecondLook | None) -> Decision:
+        """Review, in any case: what the second look does not confirm only waits longer."""
+        detail = f"{_against(calibrated)}, p = {calibrated.p_value:.3g} among healthy scans"
+        urgent = calibrated.p_value <= self.urgent_p_value
+        priority = Priority.HIGH if urgent else Priority.MEDIUM
+        reasons = ["unusual"]
+        if calibrated.may_be_alarm:
+            if second_look is None:
+                return _held(Priority.MEDIUM, ["incomplete"], "missing: second look")
+            detail += (
+                f"; second look at least {second_look.low:.3f}, threshold "
+                f"{second_look.threshold:.3f}, up to an L2 norm of {second_look.radius:g}"
+            )
+            if not second_look.confirmed:
+                priority = Priority.LOW
+                reasons.append("not-confirmed")
+        return Decision(
+            outcome=Outcome.REVIEW, priority=priority, reasons=tuple(reasons), detail=detail
+        )
+
+
+def _against(calibrated: CalibratedScore) -> str:
+    return f"score {calibrated.score:.3f}, threshold {calibrated.threshold:.3f}"
 
 
 def _held(priority: Priority, reasons: Sequence[str], detail: str) -> Decision:

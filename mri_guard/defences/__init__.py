@@ -1,9 +1,33 @@
-"""Input transformations and other defences."""
+"""Input transformations, ensembles and smoothing: what stands between an attacker and the score."""
 
-from mri_guard.defences.bit_depth import BitDepth
-from mri_guard.defences.median import Median
+from mri_guard.defences.ensemble import Ensemble
+from mri_guard.defences.smoothing import Smoothed, bounds, largest_radius, ranks, smoothed
+from mri_guard.defences.transformations import (
+    TRANSFORMATIONS,
+    BitDepth,
+    Jpeg,
+    Median,
+    NonLocalMeans,
+    ResizePad,
+    TotalVariation,
+    Transformation,
+)
+from mri_guard.defences.transformed import Transformed
 
-TRANSFORMATIONS = (BitDepth(), Median())
-"""Every input transformation, cheapest first."""
-
-__all__ = ["TRANSFORMATIONS", "BitDepth", "Median"]
+__all__ = [
+    "TRANSFORMATIONS",
+    "BitDepth",
+    "Ensemble",
+    "Jpeg",
+    "Median",
+    "NonLocalMeans",
+    "ResizePad",
+    "Smoothed",
+    "TotalVariation",
+    "Transformation",
+    "Transformed",
+    "bounds",
+    "largest_radius",
+    "ranks",
+    "smoothed",
+]

@@ -166,10 +166,10 @@ def evaluate_detection(
     rows = read_manifest(manifest)
     assessed = [row for row in rows if row.split in splits]
     subjects = sorted({row.subject for row in assessed})
-    cases, refused = _cases(assessed, subjects, kit, work=work, console=console, what="reading")
+    cases, refused = read_cases(assessed, subjects, kit, work=work, console=console, what="reading")
     taught = rows if learn_from is None else read_manifest(learn_from)
     train = [row for row in taught if row.split == "train"]
-    learnt, _ = _cases(train, subjects, kit, work=work, console=console, what="baselines")
+    learnt, _ = read_cases(train, subjects, kit, work=work, console=console, what="baselines")
     if not any(case.lesion.any() for case in cases):
         raise SettingsError(f"{len(cases)} scans examined; wanted scans with lesions")
     known = sorted({case.subject for case in cases})
@@ -263,7 +263,7 @@ def _material(
     )
 
 
-def _cases(
+def read_cases(
     rows: Sequence[ManifestRow],
     subjects: Sequence[str],
     kit: Kit,

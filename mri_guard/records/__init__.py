@@ -11,6 +11,7 @@ from mri_guard.records.examination import (
     Journey,
     Outcome,
     Priority,
+    SecondLook,
     StepTiming,
 )
 from mri_guard.records.instance import InstanceHeader, Rejection
@@ -42,6 +43,7 @@ __all__ = [
     "Rejection",
     "Scan",
     "ScanHeader",
+    "SecondLook",
     "Source",
     "StepTiming",
     "Structure",

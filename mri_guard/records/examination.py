@@ -89,6 +89,8 @@ class CalibratedScore(Record):
         guarantee: what the claim covers, in words.
         slice_threshold: slices with a score above it are flagged; at most `alpha` of healthy scans
             have any. None where the bundle calibrates no slices.
+        attacked_threshold: as `threshold`, of healthy scans under an alarm attack: a score between
+            the two may be one. None where the bundle has no second look.
     """
 
     score: Finite
@@ -100,6 +102,45 @@ class CalibratedScore(Record):
     unusual: bool
     guarantee: str
     slice_threshold: Finite | None = None
+    attacked_threshold: Finite | None = None
+
+    @property
+    def may_be_alarm(self) -> bool:
+        """Whether the score is unusual, but no more than an alarm attack makes a healthy scan's."""
+        return (
+            self.unusual
+            and self.attacked_threshold is not None
+            and self.score <= self.attacked_threshold
+        )
+
+
+class SecondLook(Record):
+    """What the costlier look says of a scan whose score an alarm attack could have made.
+
+    Attributes:
+        score: median of the scan's score under noise, a score of its own.
+        low: no change of the image up to `radius` takes `score` lower ...
+        high: ... or higher, with `confidence` over the draws.
+        radius: L2 norm over the stack on the model's grid, normalised intensity.
+        sigma: standard deviation of the noise, normalised intensity.
+        draws: of the noise.
+        confidence: of both ends together.
+        seed: of the noise, drawn in secret for this examination; with it the draws can be made
+            again.
+        threshold: of the healthy calibration scans' medians; it holds the first look's rate.
+        confirmed: low > threshold: the scan is unusual whatever was done to it within the radius.
+    """
+
+    score: Finite
+    low: Finite
+    high: Finite
+    radius: Finite
+    sigma: Finite
+    draws: int
+    confidence: PValue
+    seed: int
+    threshold: Finite
+    confirmed: bool
 
 
 class Outcome(StrEnum):
@@ -151,6 +192,7 @@ class Examination(Record):
         checks: header, series and voxel checks in running order, up to the first failure.
         detectors: perturbation detectors, empty when the journey ended before them.
         calibrated: None when the journey ended before the model.
+        second_look: None where the first score needed none.
         decision: always there.
         steps: in running order; a step that was not reached is absent.
         seed: of whatever was random.
@@ -162,6 +204,7 @@ class Examination(Record):
     checks: tuple[CheckResult, ...] = ()
     detectors: tuple[DetectorResult, ...] = ()
     calibrated: CalibratedScore | None = None
+    second_look: SecondLook | None = None
     decision: Decision
     steps: tuple[StepTiming, ...] = ()
     seed: int = 0

@@ -9,13 +9,17 @@ from rich.progress import Progress
 from torch import Tensor
 
 from mri_guard import bundle
+from mri_guard.anomaly import VaeScorer
 from mri_guard.bundle import BundleConfig, PolicyConfig
+from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Preprocessed
 from mri_guard.training.calibrate import calibration_of
 from mri_guard.training.card import model_card, with_limits
+from mri_guard.training.card import with_second_look as second_look_in_card
 from mri_guard.training.config import TrainConfig
+from mri_guard.training.second_look import second_look_scores
 from mri_guard.training.synthetic_lesions import Window
 from mri_guard.training.train import train
 from mri_guard.training.voxel_limits import learn_voxels, used
@@ -151,4 +155,58 @@ def with_voxel_limits(
         kept | learnt,
         calibration.model_copy(update={"voxels": limits}),
         with_limits(card, config.name, config.version, version, limits),
+    )
+
+
+def with_second_look(
+    folder: Path,
+    manifests: Sequence[Path],
+    out: Path,
+    *,
+    version: str,
+    look: SecondLookConfig,
+    work: Path,
+    console: Console,
+    device: torch.device | str = "cpu",
+) -> str:
+    """Digest of a bundle like another one, with a second look calibrated anew.
+
+    Model, statistics, brain mask and all other thresholds stay as they are.
+
+    Args:
+        folder: of the other bundle.
+        manifests: CSV files whose `calibration` split is used: the scans that calibrated the other.
+        out: folder of the bundle that is written; may be the other one's.
+        version: of the bundle that is written.
+        look: how it is taken.
+        work: cache of preprocessed scans.
+        console: where progress is shown.
+        device: to score on.
+
+    Raises:
+        BundleError: the other bundle is broken.
+        SettingsError: a manifest does not fit.
+        NotCalibratedError: too few healthy scans.
+    """
+    config, tensors, calibration, card = bundle.contents(folder)
+    parts = bundle.split(tensors, *bundle.PARTS)
+    scorer = VaeScorer.from_tensors(config.vae, parts["vae"], parts["healthy"])
+    rows = [row for path in manifests for row in read_manifest(path) if row.split == "calibration"]
+    with Progress(console=console) as progress:
+        task = progress.add_task("attacking and smoothing", total=len(rows))
+        scores = second_look_scores(
+            rows,
+            Preprocess(BrainMask.from_tensors(parts["brain"])),
+            scorer.to(device),
+            look,
+            cache=work / "cache",
+            seed=config.seed,
+            progress=lambda: progress.advance(task),
+        )
+    return bundle.write(
+        out,
+        config.model_copy(update={"version": version}),
+        tensors,
+        calibration.model_copy(update={"second_look": scores}),
+        second_look_in_card(card, config, version, scores),
     )

@@ -1,7 +1,7 @@
 """Scores of clean held-out scans: what the bundle's thresholds and p-values are made from."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,12 +60,11 @@ def calibration_of(
                 anomaly = scorer(scan)
                 statistics.append(detector.statistic(scan, anomaly, scorer))
                 if row.split == "calibration":
-                    free = _lesion_free(scan, lesion)
-                    if row.label == "healthy":
-                        healthy.setdefault(row.site, []).append(_scores(anomaly))
-                    elif free is not None and row.site not in with_healthy:
-                        group = f"{row.site}, slices without lesion"
-                        healthy.setdefault(group, []).append(_scores(scorer(free)))
+                    part = healthy_part(row, scan, lesion, with_healthy)
+                    if part is not None:
+                        group, seen = part
+                        scores = _scores(anomaly if seen is scan else scorer(seen))
+                        healthy.setdefault(group, []).append(scores)
             except InputError as error:
                 logger.warning("a calibration scan is left out: %s", error)
             progress()
@@ -85,10 +84,26 @@ def _scores(anomaly: Anomaly) -> tuple[float, float]:
     return anomaly.score, float(np.nanmax(anomaly.slice_scores, initial=0.0))
 
 
-def _lesion_free(scan: Preprocessed, lesion: NDArray[np.bool_] | None) -> Preprocessed | None:
-    """The scan with its slices at least two away from the lesion alone; None where none is left."""
-    if lesion is None:
+def healthy_part(
+    row: ManifestRow,
+    scan: Preprocessed,
+    lesion: NDArray[np.bool_] | None,
+    with_healthy: Collection[str],
+) -> tuple[str, Preprocessed] | None:
+    """The group that a calibration scan counts in and what of it is healthy; None where it is none.
+
+    Args:
+        row: of the scan.
+        scan: whole.
+        lesion: bool, like the scan; None where nobody drew one.
+        with_healthy: sites that have healthy scans, and need no stand-ins.
+    """
+    if row.label == "healthy":
+        return row.site, scan
+    if lesion is None or row.site in with_healthy:
         return None
     near = ndimage.binary_dilation(lesion.any(axis=(0, 1)))
     brain = scan.brain & ~near[None, None]
-    return replace(scan, brain=brain) if brain.any() else None
+    if not brain.any():
+        return None
+    return f"{row.site}, slices without lesion", replace(scan, brain=brain)

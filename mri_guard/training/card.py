@@ -3,7 +3,8 @@
 from typing import Any
 
 from mri_guard.bundle import BundleConfig, Calibration
-from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration import ScoreCalibrator, exact_threshold
+from mri_guard.calibration.second_look import SecondLookScores
 from mri_guard.sanitize.limits import Limits
 
 CARD = """# Model card: {name} {version}
@@ -59,6 +60,7 @@ Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
   `mri-guard evaluate detection`."""
 
 
+SECOND_LOOK = "\n\n## Second look\n\n"
 VOXELS = "\n\n## Voxel checks\n\n"
 
 
@@ -142,6 +144,44 @@ def with_limits(card: str, name: str, version: str, now: str, limits: Limits) ->
     """
     kept = card.split(VOXELS, maxsplit=1)[0].replace(f"{name} {version}", f"{name} {now}", 1)
     return kept + VOXELS + voxel_limits(limits)
+
+
+def with_second_look(card: str, config: BundleConfig, now: str, scores: SecondLookScores) -> str:
+    """A card with what it says of the second look replaced, and its version.
+
+    Args:
+        card: of another bundle.
+        config: of that bundle.
+        now: version of this one.
+        scores: that the second look is calibrated on.
+
+    Raises:
+        NotCalibratedError: too few scores.
+    """
+    before, voxels, limits = card.partition(VOXELS)
+    kept = before.split(SECOND_LOOK, maxsplit=1)[0].replace(
+        f"{config.name} {config.version}", f"{config.name} {now}", 1
+    )
+    look, count = scores.config, sum(map(len, scores.attacked.values()))
+    attacked, median = (
+        exact_threshold(
+            [score for some in by.values() for score in some],
+            config.policy.alpha,
+            config.policy.delta,
+        )
+        for by in (scores.attacked, scores.smoothed)
+    )
+    said = (
+        f"An unusual score up to {attacked:.4f} is looked at again: that is the threshold of the "
+        f"same rate for {count} healthy calibration scans under an alarm attack (PGD, "
+        f"{look.steps} steps, at most {look.epsilon:.4f} of normalised intensity a voxel). The "
+        f"second look is the median score of {look.draws} draws under Gaussian noise of "
+        f"{look.sigma:g}; its own threshold from the same scans, not attacked, is {median:.4f}. "
+        f"Where the score's lower bound, for every change of an L2 norm up to {look.radius:g}, is "
+        "not above it, the scan is still reviewed, with LOW priority. A stronger attack than that "
+        "one may go beyond the first of these thresholds."
+    )
+    return kept + SECOND_LOOK + said + voxels + limits
 
 
 def voxel_limits(limits: Limits) -> str:

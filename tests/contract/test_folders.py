@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from mri_guard import artifacts, attacks, defences, perturbation
+from mri_guard import artifacts, attacks, perturbation
 from mri_guard.artifacts import ARTIFACTS
 from mri_guard.attacks import ATTACKS
-from mri_guard.defences import TRANSFORMATIONS
+from mri_guard.defences import TRANSFORMATIONS, transformations
 from mri_guard.perturbation.detectors import DETECTORS
 
 FOLDERS: dict[str, tuple[Path, tuple[type, ...]]] = {
     "artifacts": (Path(artifacts.__path__[0]), ARTIFACTS),
     "attacks": (Path(attacks.__path__[0]), ATTACKS),
-    "defences": (Path(defences.__path__[0]), tuple(map(type, TRANSFORMATIONS))),
+    "transformations": (Path(transformations.__path__[0]), tuple(map(type, TRANSFORMATIONS))),
     "detectors": (Path(perturbation.__path__[0]) / "detectors", DETECTORS),
 }
 

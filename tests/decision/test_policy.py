@@ -1,8 +1,16 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mri_guard.decision import ThresholdPolicy
-from mri_guard.records import CalibratedScore, CheckResult, DetectorResult, Outcome, Priority
+from mri_guard.records import (
+    CalibratedScore,
+    CheckResult,
+    DetectorResult,
+    Outcome,
+    Priority,
+    SecondLook,
+)
 
 POLICY = ThresholdPolicy(perturbation_alpha=0.02, urgent_p_value=0.01)
 PASSED = CheckResult(name="a", passed=True)
@@ -12,7 +20,24 @@ def _detector(p_value: float, name: str = "d") -> DetectorResult:
     return DetectorResult(name=name, statistic=0.0, p_value=p_value)
 
 
-def _score(unusual: bool, p_value: float = 0.5) -> CalibratedScore:
+def _second_look(confirmed: bool) -> SecondLook:
+    return SecondLook(
+        score=1.0,
+        low=0.9,
+        high=1.1,
+        radius=0.25,
+        sigma=0.25,
+        draws=100,
+        confidence=0.999,
+        seed=7,
+        threshold=0.8 if confirmed else 1.0,
+        confirmed=confirmed,
+    )
+
+
+def _score(
+    unusual: bool, p_value: float = 0.5, attacked_threshold: float | None = None
+) -> CalibratedScore:
     return CalibratedScore(
         score=1.0,
         p_value=p_value,
@@ -22,6 +47,7 @@ def _score(unusual: bool, p_value: float = 0.5) -> CalibratedScore:
         calibration_count=100,
         unusual=unusual,
         guarantee="",
+        attacked_threshold=attacked_threshold,
     )
 
 
@@ -68,3 +94,56 @@ def test_never_releases_what_is_incomplete_or_failed(
         assert detectors
         assert min(detectors) > 0.02 / len(detectors)
         assert unusual is False
+
+
+@pytest.mark.parametrize(("p_value", "own"), [(0.01, Priority.HIGH), (0.02, Priority.MEDIUM)])
+def test_what_the_second_look_confirms_keeps_its_priority(p_value: float, own: Priority) -> None:
+    score = _score(unusual=True, p_value=p_value, attacked_threshold=2.0)
+    decision = POLICY([PASSED], [_detector(0.5)], score, _second_look(confirmed=True))
+    assert (decision.outcome, decision.priority) == (Outcome.REVIEW, own)
+    assert decision.reasons == ("unusual",)
+
+
+@pytest.mark.parametrize("p_value", [0.01, 0.02])
+def test_what_the_second_look_does_not_confirm_is_reviewed_later(p_value: float) -> None:
+    score = _score(unusual=True, p_value=p_value, attacked_threshold=2.0)
+    decision = POLICY([PASSED], [_detector(0.5)], score, _second_look(confirmed=False))
+    assert (decision.outcome, decision.priority) == (Outcome.REVIEW, Priority.LOW)
+    assert decision.reasons == ("unusual", "not-confirmed")
+
+
+def test_a_score_beyond_what_an_attack_reaches_needs_no_second_look() -> None:
+    score = _score(unusual=True, p_value=0.01, attacked_threshold=0.9)
+    for look in (None, _second_look(confirmed=False)):
+        decision = POLICY([PASSED], [_detector(0.5)], score, look)
+        assert (decision.outcome, decision.priority) == (Outcome.REVIEW, Priority.HIGH)
+
+
+def test_holds_what_should_have_been_looked_at_again_and_was_not() -> None:
+    score = _score(unusual=True, attacked_threshold=2.0)
+    decision = POLICY([PASSED], [_detector(0.5)], score)
+    assert decision.outcome is Outcome.QUARANTINE
+    assert decision.reasons == ("incomplete",)
+
+
+def test_a_suspected_perturbation_is_held_whatever_the_second_look_says() -> None:
+    score = _score(unusual=True, attacked_threshold=2.0)
+    decision = POLICY([PASSED], [_detector(0.01)], score, _second_look(confirmed=True))
+    assert decision.outcome is Outcome.QUARANTINE
+
+
+@given(
+    unusual=st.booleans(),
+    confirmed=st.none() | st.booleans(),
+    attacked=st.none() | st.floats(0, 3),
+    p_value=st.floats(0.001, 1.0),
+)
+def test_second_look_neither_releases_nor_hides(
+    unusual: bool, confirmed: bool | None, attacked: float | None, p_value: float
+) -> None:
+    score = _score(unusual, p_value, attacked)
+    look = None if confirmed is None else _second_look(confirmed)
+    decision = POLICY([PASSED], [_detector(0.5)], score, look)
+    assert (decision.outcome is Outcome.RELEASE) == (not unusual)
+    if unusual:
+        assert decision.priority is not None

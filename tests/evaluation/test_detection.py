@@ -76,7 +76,9 @@ class Nothing:
     def calibrate(self, score: float) -> CalibratedScore:
         raise AssertionError(score)
 
-    def policy(self, checks: object, detectors: object, calibrated: object) -> Decision:
+    def policy(
+        self, checks: object, detectors: object, calibrated: object, second_look: object = None
+    ) -> Decision:
         return Decision(outcome=Outcome.QUARANTINE, priority=None, reasons=("none",), detail="")
 
 

@@ -24,6 +24,7 @@ from mri_guard.records import (
     Priority,
     Scan,
     ScanHeader,
+    SecondLook,
     Source,
 )
 from services import clock
@@ -99,6 +100,7 @@ def by_threshold(
     checks: Sequence[CheckResult],
     detectors: Sequence[DetectorResult],
     calibrated: CalibratedScore | None,
+    second_look: SecondLook | None = None,
 ) -> Decision:
     """Review above the threshold, release below."""
     assert calibrated is not None

@@ -4,6 +4,7 @@ from mri_guard.attacks.engine.adaptive_ascent import ascend_adaptively
 from mri_guard.attacks.engine.approach import approach, boundary, shortfall
 from mri_guard.attacks.engine.as_classifier import AsClassifier
 from mri_guard.attacks.engine.ascent import ascend
+from mri_guard.attacks.engine.defended import Way, attack_defended, defended, on_stack, strongest
 from mri_guard.attacks.engine.differences import bounded, slope, tiled
 from mri_guard.attacks.engine.kinds import Access, Attack, Threat
 from mri_guard.attacks.engine.parts import Parts
@@ -28,15 +29,20 @@ __all__ = [
     "Space",
     "Threat",
     "Victim",
+    "Way",
     "approach",
     "ascend",
     "ascend_adaptively",
+    "attack_defended",
     "averaged",
     "best_patch",
     "boundary",
     "bounded",
+    "defended",
+    "on_stack",
     "shortfall",
     "slope",
     "straight_through",
+    "strongest",
     "tiled",
 ]

@@ -1,0 +1,104 @@
+"""Healthy scans under attack, and under noise: what the second look is calibrated on."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mri_guard.anomaly import VaeScorer, slice_gap_mm, tensors
+from mri_guard.attacks import Pgd, Victim
+from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores
+from mri_guard.defences import smoothed
+from mri_guard.determinism import generator
+from mri_guard.errors import InputError
+from mri_guard.preprocess import Preprocess
+from mri_guard.readers import Decoder
+from mri_guard.readers.manifest import ManifestRow
+from mri_guard.records import Preprocessed
+from mri_guard.training.calibrate import healthy_part
+from mri_guard.training.data import prepared_scan, preprocess_digest
+
+logger = logging.getLogger(__name__)
+
+
+def second_look_scores(
+    rows: Sequence[ManifestRow],
+    preprocess: Preprocess,
+    scorer: VaeScorer,
+    config: SecondLookConfig,
+    *,
+    cache: Path,
+    seed: int,
+    progress: Callable[[], None] = lambda: None,
+) -> SecondLookScores:
+    """Scores of what is healthy in the scans, attacked and smoothed, grouped as `calibration_of`
+    groups them.
+
+    A scan costs as much as screening it `config.steps` times with gradient and `config.draws` times
+    without.
+
+    Args:
+        rows: the calibration split.
+        preprocess: as the bundle uses it.
+        scorer: as the bundle uses it; on its device.
+        config: of attack and noise.
+        cache: folder for preprocessed scans.
+        seed: of the attack's starts and of the noise.
+        progress: called after each scan.
+    """
+    maker = preprocess_digest(preprocess)
+    with_healthy = {row.site for row in rows if row.label == "healthy"}
+    attacked: dict[str, list[float]] = {}
+    medians: dict[str, list[float]] = {}
+    with Decoder() as decoder:
+        for number, row in enumerate(rows):
+            try:
+                scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
+                part = healthy_part(row, scan, lesion, with_healthy)
+                if part is not None:
+                    group, seen = part
+                    rng = generator(seed, "alarm", number)
+                    highest = attacked_score(scorer, seen, config.epsilon, config.steps, rng)
+                    rng = generator(seed, "smoothed", number)
+                    drawn = smoothed(scorer, seen, config.sigma, config.draws, rng).scan
+                    attacked.setdefault(group, []).append(highest)
+                    medians.setdefault(group, []).append(float(np.median(drawn)))
+            except InputError as error:
+                logger.warning("a calibration scan is left out: %s", error)
+            progress()
+    return SecondLookScores(
+        config=config,
+        attacked={group: tuple(scores) for group, scores in attacked.items()},
+        smoothed={group: tuple(scores) for group, scores in medians.items()},
+    )
+
+
+def attacked_score(
+    scorer: VaeScorer,
+    preprocessed: Preprocessed,
+    epsilon: float,
+    steps: int,
+    rng: np.random.Generator,
+) -> float:
+    """The highest scan score that projected gradient ascent found; never below the clean one.
+
+    Args:
+        scorer: on its device.
+        preprocessed: the scan; only its head changes.
+        epsilon: largest change of a voxel, normalised intensity.
+        steps: of the attack.
+        rng: draws its start.
+    """
+    device = next(scorer.model.parameters()).device
+    image, brain = tensors(preprocessed, device)
+    head = torch.from_numpy(np.moveaxis(preprocessed.head, 2, 0).copy())[:, None].to(device)
+    gap_mm = slice_gap_mm(preprocessed)
+
+    def score(changed: Tensor) -> Tensor:
+        return scorer.score_tensor(changed, brain, gap_mm)[None]
+
+    victim = Victim(image, head, score, "alarm", threshold=0.0)
+    return float(victim.scores_of(Pgd(steps=steps)(victim, epsilon, rng).margins))
