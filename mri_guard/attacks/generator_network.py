@@ -65,7 +65,8 @@ class GeneratorNetwork:
                 change = _change(network, search.victim, epsilon)
                 ball = Linf(search.victim, epsilon)
                 _, gradient = search.climb(change, ball.image)
-                change.backward(-gradient / gradient.abs().mean().clamp_min(1e-20))
+                down = -gradient / gradient.abs().mean().clamp_min(1e-20)
+                torch.autograd.backward(change, down)
             adam.step()
         for search in searches:
             search.look(generated(search.victim, network, epsilon))

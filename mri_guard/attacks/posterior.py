@@ -79,7 +79,8 @@ def divergence(posterior: Tensor, other: Tensor) -> Tensor:
         other: like posterior.
     """
     mean, log_variance = posterior - other
-    return 0.5 * (log_variance.expm1() - log_variance + mean.square() / other[1].exp()).sum()
+    each: Tensor = log_variance.expm1() - log_variance + mean.square() / other[1].exp()
+    return each.sum() / 2
 
 
 def distance(posterior: Tensor, other: Tensor) -> Tensor:
