@@ -28,7 +28,7 @@ class RicianNoise:
     realistic: ClassVar[float] = 0.3
     """A sigma of 0.045, an SNR of about 16 in white matter."""
     draws: int = 8
-    starts: int = 1
+    starts: int = 2
     steps: int = 15
 
     def __call__(self, victim: Victim, epsilon: float, rng: np.random.Generator) -> Found:

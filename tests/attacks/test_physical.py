@@ -100,9 +100,8 @@ def test_spike_finds_the_samples_that_scores_wait_for() -> None:
 
 @pytest.mark.parametrize("kind", PHYSICAL, ids=lambda kind: kind.__name__)
 def test_comes_further_the_stronger_it_may_be(kind: type[Attack]) -> None:
-    gains = []
-    for epsilon in (0.1, 0.3, 0.9):
-        found = kind()(victim(), epsilon, generator(0, "stronger"))
-        gains.append(gain(victim(), found.image))
-    assert gains[0] <= gains[1] <= gains[2]
-    assert gains[2] > 0
+    weak, strong = (
+        gain(victim(), kind()(victim(), epsilon, generator(0, "stronger")).image)
+        for epsilon in (0.1, 0.9)
+    )
+    assert 0 <= weak < strong

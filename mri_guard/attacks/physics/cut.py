@@ -17,4 +17,5 @@ def cut(image: Tensor, kept: float, axis: Literal[0, 1]) -> Tensor:
     side = 2 + axis
     inner = torch.fft.fftfreq(image.shape[side], device=image.device).abs() <= kept / 2
     lines = inner[:, None] if axis == 0 else inner
-    return torch.fft.ifft(torch.fft.fft(image, dim=side) * lines, dim=side).abs()
+    ringing: Tensor = torch.fft.ifft(torch.fft.fft(image, dim=side) * lines, dim=side).abs()
+    return ringing

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mri_guard.attacks.engine import Search, Space
+from mri_guard.attacks.engine import Search, Space, ascend
 
 
 def promise(space: Space, image_gradient: Tensor) -> tuple[float, Tensor]:
@@ -37,7 +37,8 @@ def seek(
     steps: int,
     step_size: float = 0.3,
 ) -> None:
-    """Looks at every candidate and climbs from the best.
+    """Looks at every candidate and goes uphill from the best, in turn with momentum (`ascend`),
+    which gets over kinks of the score, and step by step (`climb`), which never overshoots.
 
     So an attack never comes less far than its random draws do. What is seen is in the search.
 
@@ -52,8 +53,21 @@ def seek(
     for space, start in candidates:
         search.look(space.image(start))
         totals.append(search.history[-1])  # what was noticed counts for nothing
-    for number in sorted(range(len(totals)), key=lambda one: -totals[one])[:starts]:
-        climb(search, *candidates[number], steps=steps, step_size=step_size)
+    best = sorted(range(len(totals)), key=lambda one: -totals[one])[:starts]
+    for turn, number in enumerate(best):
+        space, start = candidates[number]
+        if turn % 2:
+            climb(search, space, start, steps=steps, step_size=step_size)
+        else:
+            ascend(
+                search,
+                space,
+                start,
+                steps=steps,
+                step_size=step_size,
+                last_step_size=step_size / 10,
+                momentum=0.5,
+            )
 
 
 def climb(
