@@ -13,6 +13,7 @@ from mri_guard.records import (
     Decision,
     DetectorResult,
     InstanceHeader,
+    Perturbation,
     Preprocessed,
     Rejection,
     Scan,
@@ -108,6 +109,17 @@ class Detector(Protocol):
         """Statistic and conformal p-value."""
 
 
+class Combine(Protocol):
+    """Brings the detectors' results together."""
+
+    def __call__(self, results: Sequence[DetectorResult], /) -> Perturbation:
+        """One p-value for all of them.
+
+        Raises:
+            ValueError: not one result of each detector that it was made for.
+        """
+
+
 class Artifact(Protocol):
     """What a scanner does to an image; its fields are all that it takes to do so again."""
 
@@ -136,7 +148,7 @@ class Policy(Protocol):
     def __call__(
         self,
         checks: Sequence[CheckResult],
-        detectors: Sequence[DetectorResult],
+        perturbation: Perturbation | None,
         calibrated: CalibratedScore | None,
     ) -> Decision:
         """Release, review or quarantine; quarantine for whatever is missing."""

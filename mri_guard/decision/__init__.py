@@ -7,8 +7,8 @@ from mri_guard.records import (
     CalibratedScore,
     CheckResult,
     Decision,
-    DetectorResult,
     Outcome,
+    Perturbation,
     Priority,
 )
 
@@ -21,7 +21,7 @@ class ThresholdPolicy:
 
     Attributes:
         perturbation_alpha: share of clean scans that may be held as perturbed, over all
-            detectors together (Bonferroni).
+            detectors together.
         urgent_p_value: an unusual scan with a p-value up to this is of HIGH priority.
     """
 
@@ -31,32 +31,31 @@ class ThresholdPolicy:
     def __call__(
         self,
         checks: Sequence[CheckResult],
-        detectors: Sequence[DetectorResult],
+        perturbation: Perturbation | None,
         calibrated: CalibratedScore | None,
     ) -> Decision:
         """Where the scan goes, and why."""
         failed = [check for check in checks if not check.passed]
         if failed:
             return _held(Priority.MEDIUM, [check.reason for check in failed], failed[0].detail)
-        if not checks or not detectors or calibrated is None:
+        if not checks or perturbation is None or calibrated is None:
             missing = [
                 name
                 for name, value in (
                     ("checks", checks),
-                    ("perturbation detectors", detectors),
+                    ("perturbation detectors", perturbation),
                     ("calibrated score", calibrated),
                 )
                 if not value
             ]
             return _held(Priority.MEDIUM, ["incomplete"], f"missing: {', '.join(missing)}")
-        level = self.perturbation_alpha / len(detectors)
-        alarmed = [detector for detector in detectors if detector.p_value <= level]
-        if alarmed:
-            first = min(alarmed, key=lambda detector: detector.p_value)
+        if perturbation.p_value <= self.perturbation_alpha:
+            suspects = perturbation.suspects(self.perturbation_alpha)
             return _held(
                 Priority.HIGH,
-                ["perturbation-suspected", *(f"detector-{detector.name}" for detector in alarmed)],
-                f"{first.name} p = {first.p_value:.3g}, held at {level:.3g} and below",
+                ["perturbation-suspected", *(f"detector-{name}" for name in suspects)],
+                f"all detectors together p = {perturbation.p_value:.3g}, held at "
+                f"{self.perturbation_alpha:g} and below; most out of line: {', '.join(suspects)}",
             )
         against = f"score {calibrated.score:.3f}, threshold {calibrated.threshold:.3f}"
         if calibrated.unusual:

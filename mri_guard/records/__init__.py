@@ -10,6 +10,7 @@ from mri_guard.records.examination import (
     Examination,
     Journey,
     Outcome,
+    Perturbation,
     Priority,
     StepTiming,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Milliseconds",
     "Outcome",
     "PValue",
+    "Perturbation",
     "Pixels",
     "Preprocessed",
     "Priority",
