@@ -104,7 +104,7 @@ class Detector(Protocol):
         """The detector's name, equal to its file's."""
 
     def __call__(
-        self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer, /
+        self, scan: Scan, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer, /
     ) -> DetectorResult:
         """Statistic and conformal p-value."""
 
