@@ -57,7 +57,11 @@ from mri_guard.records import Contrast, Journey, Outcome, Source
 from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.sanitize.gate import sanitize as sanitize_source
 from mri_guard.training.brain_mask import train_brain_mask
-from mri_guard.training.bundle import train_bundle, with_voxel_limits
+from mri_guard.training.bundle import (
+    train_bundle,
+    with_detector_calibration,
+    with_voxel_limits,
+)
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.config import large as large_config
 from mri_guard.training.config import volume as volume_config
@@ -334,7 +338,9 @@ def _print_examination(
             f"95th percentile {low:.3f} to {high:.3f}. {MEANING}",
         )
     for detector in examination.detectors:
-        table.add_row(f"detector {detector.name}", f"p = {detector.p_value:.3g}")
+        table.add_row(f"detector {detector.name}", f"p = {detector.p_value:.3g}, alone")
+    if examination.perturbation:
+        table.add_row("detectors together", f"p = {examination.perturbation.p_value:.3g}")
     steps = "  ".join(f"{step.name} {step.milliseconds:.0f}" for step in examination.steps)
     table.add_row("milliseconds", steps)
     for file in files:
@@ -459,6 +465,29 @@ def calibrate_checks(
     scans of another contrast show what the bundle's is not.
     """
     digest = with_voxel_limits(bundle, manifest, out, version=version, console=errors)
+    say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
+
+
+@app.command("calibrate-detectors")
+@exits
+def calibrate_detectors(
+    manifest: Annotated[list[Path], typer.Option(help="CSV; give it again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    version: Annotated[str, typer.Option(help="Of the bundle to write.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    work: Annotated[
+        Path, typer.Option(help="Preprocessed scans; an interrupted run goes on from here.")
+    ] = Path("var/detectors"),
+    as_json: JsonOption = False,
+) -> None:
+    """Calibrate the perturbation detectors on clean scans; write a bundle that is else the same.
+
+    They learn from the split `validation`; `calibration` and the scans with lesions of `train` say
+    what clean scans have of their statistics.
+    """
+    digest = with_detector_calibration(
+        bundle, manifest, out, work=work, version=version, console=errors
+    )
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
 

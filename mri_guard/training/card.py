@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from mri_guard.bundle import BundleConfig, Calibration
+import numpy as np
+
+from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
 from mri_guard.calibration import ScoreCalibrator
 from mri_guard.sanitize.limits import Limits
 
@@ -41,7 +43,6 @@ model does not find:
 ## Calibration
 
 {guarantee}. Threshold {threshold:.4f}.{slices}
-Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
 
 | healthy scores from | n | lowest | median | highest |
 |---|---|---|---|---|
@@ -51,13 +52,14 @@ Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
 
 - The guarantee is for clean scans that are exchangeable with the calibration scans. A new
   scanner, protocol or population needs its own calibration.
-- Feature squeezing notices attackers who do not know it; one who does gets past it.
+- Perturbation detectors notice attackers who do not know them; one who does gets past them.
 - What looks like a healthy variant to the model (iso-intense lesions, symmetric change, atrophy)
   is missed; white matter lesions of old age are flagged, since the model has hardly seen them.
 - Detection figures with intervals, beside the baselines: `README.md` and the evidence files of
   `mri-guard evaluate detection`."""
 
 
+DETECTORS = "\n\n## Perturbation detectors\n\n"
 VOXELS = "\n\n## Voxel checks\n\n"
 
 
@@ -111,9 +113,9 @@ def model_card(
         if calibrator.slice_threshold is None
         else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
         "the share of healthy scans that have any such slice.",
-        perturbation_alpha=policy.perturbation_alpha,
         groups="\n".join(groups),
     )
+    card += DETECTORS + detectors(calibration, policy)
     return card if calibration.voxels is None else card + VOXELS + voxel_limits(calibration.voxels)
 
 
@@ -129,6 +131,37 @@ def with_limits(card: str, name: str, version: str, now: str, limits: Limits) ->
     """
     kept = card.split(VOXELS, maxsplit=1)[0].replace(f"{name} {version}", f"{name} {now}", 1)
     return kept + VOXELS + voxel_limits(limits)
+
+
+def with_detectors(card: str, before: BundleConfig, now: str, calibration: Calibration) -> str:
+    """A card with its perturbation detectors replaced, and its version.
+
+    Args:
+        card: of another bundle.
+        before: of that bundle.
+        now: version of this one.
+        calibration: of this one.
+    """
+    name, version = before.name, before.version
+    head, voxels, limits = card.partition(VOXELS)
+    kept = head.split(DETECTORS, maxsplit=1)[0].replace(f"{name} {version}", f"{name} {now}", 1)
+    return kept + DETECTORS + detectors(calibration, before.policy) + voxels + limits
+
+
+def detectors(calibration: Calibration, policy: PolicyConfig) -> str:
+    """What a card says of the perturbation detectors, Markdown."""
+    rows = [
+        f"| {name} | {np.median(some):.4g} | {max(some):.4g} |"
+        for name, some in calibration.detectors.items()
+        if some
+    ]
+    count = max((len(some) for some in calibration.detectors.values()), default=0)
+    return (
+        f"Together they hold at most {policy.perturbation_alpha:g} of clean scans, if exchangeable "
+        f"with the n = {count} calibration scans. They notice attackers who do not know them and "
+        "count for nothing against those who do.\n\n"
+        "| statistic of clean scans | median | largest |\n|---|---|---|\n" + "\n".join(rows)
+    )
 
 
 def voxel_limits(limits: Limits) -> str:
