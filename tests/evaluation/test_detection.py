@@ -76,7 +76,10 @@ class Nothing:
     def calibrate(self, score: float) -> CalibratedScore:
         raise AssertionError(score)
 
-    def policy(self, checks: object, detectors: object, calibrated: object) -> Decision:
+    def combine(self, results: object) -> Perturbation:
+        return Perturbation(p_values={"none": 1.0})
+
+    def policy(self, checks: object, perturbation: object, calibrated: object) -> Decision:
         return Decision(outcome=Outcome.QUARANTINE, priority=None, reasons=("none",), detail="")
 
 
@@ -89,6 +92,7 @@ def kit(decoder: Decoder, strip: tuple[int, int] = (0, 0)) -> Kit:
         preprocess=Preprocess(HeadIsBrain(strip)),
         scorer=Bright(),
         detectors=(),
+        combine=nothing.combine,
         calibrate=nothing.calibrate,
         policy=nothing.policy,
     )
