@@ -7,6 +7,7 @@ or the set-up is broken).
 import json
 import re
 import shlex
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -45,6 +46,8 @@ from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
+from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
+from mri_guard.evaluation.perturbation import table as perturbation_table
 from mri_guard.evaluation.sanitization import evaluate_sanitization
 from mri_guard.evaluation.sanitization import table as sanitization_table
 from mri_guard.journey import Kit, examine
@@ -708,6 +711,42 @@ def sanitization(
             manifest, split or ["test"], kit, command=_command(), console=errors
         )
     _write_evidence(evidence, out, sanitization_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def perturbation(
+    manifest: Annotated[Path, typer.Option(help="CSV of clean scans, lesioned or not.")],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(min=0, help="Of the attacks, of 255; again for more; default: 4 and 8."),
+    ] = None,
+    limit_scans: Annotated[
+        int | None, typer.Option(min=1, help="Take the first so many scans alone.")
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """What the perturbation detectors catch, hold wrongly, and miss of one who knows them."""
+    scores, policy = bundle_module.calibration(bundle)
+    healthy = [score for group in scores.healthy_scores.values() for score in group]
+    with bundle_module.load(bundle) as kit:
+        evidence = evaluate_perturbation(
+            manifest,
+            split or ["test"],
+            kit,
+            command=_command(),
+            alpha=policy.perturbation_alpha,
+            scale=statistics.stdev(healthy),
+            seed=seed,
+            epsilons=epsilon or EPSILONS,
+            limit=limit_scans,
+            console=errors,
+        )
+    _write_evidence(evidence, out, perturbation_table(evidence), as_json=as_json)
 
 
 def _command() -> str:

@@ -27,7 +27,14 @@ from mri_guard.evaluation.gallery import INDEX
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
-from mri_guard.records import Anomaly, CalibratedScore, Decision, Outcome, Preprocessed
+from mri_guard.records import (
+    Anomaly,
+    CalibratedScore,
+    Decision,
+    Outcome,
+    Perturbation,
+    Preprocessed,
+)
 from tests.toys import toy_brain, with_lesion
 
 SIDE, SLICES = 96, 14
