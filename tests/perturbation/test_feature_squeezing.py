@@ -52,4 +52,4 @@ def test_looks_at_the_brain_alone() -> None:
     elsewhere[4, 4, 0] = False
     detector = FeatureSqueezing(calibration=(0.0, 0.1))
     beside = replace(whole, brain=elsewhere)
-    assert detector(beside, _MeanScorer()(beside), _MeanScorer()).statistic == 0.0
+    assert detector(SCAN, beside, _MeanScorer()(beside), _MeanScorer()).statistic == 0.0
