@@ -234,7 +234,7 @@ def with_artifact(artifact: Artifact, scan: Scan, seen: Preprocessed) -> Scan:
     """
     unit = np.float32(seen.intensity_high - seen.intensity_low)
     slices = int(np.argmax(np.linalg.norm(scan.affine[:3, :3], axis=0)))
-    stack = np.moveaxis(scan.voxels, slices, 2).clip(0) / unit
+    stack = (np.moveaxis(scan.voxels, slices, 2).clip(0) / unit).astype(np.float32)
     voxels = np.ascontiguousarray(np.moveaxis(artifact(stack) * unit, 2, slices))
     return Scan(voxels.astype(np.float32), scan.affine.copy(), scan.header)
 
