@@ -2,7 +2,8 @@
 
 bundle.yaml           what the parts are and how they are set; data only
 weights.safetensors   the VAE (`vae.*`), healthy statistics (`healthy.*`), brain mask (`brain.*`),
-                      what the voxel checks have learnt of heads (`heads.*`)
+                      what the voxel checks have learnt of heads (`heads.*`), what the detectors
+                      have learnt (`detectors.*`; none in bundles whose detectors learn nothing)
 calibration.json      scores of clean scans: what thresholds and p-values are made from
 model_card.md         data, licences, figures, limits
 SHA256SUMS            SHA-256 of each, as `sha256sum -c` reads it; its own digest is the bundle's
@@ -26,7 +27,8 @@ from mri_guard.calibration.second_look import SecondLookScores, SmoothedLook
 from mri_guard.decision import ThresholdPolicy
 from mri_guard.errors import BundleError, DigestError
 from mri_guard.journey import Kit
-from mri_guard.perturbation.detectors import FeatureSqueezing
+from mri_guard.perturbation.detectors import DETECTORS, assembled
+from mri_guard.perturbation.joint import JointRule
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.records import Contrast, Finite, PValue, Record
@@ -40,6 +42,8 @@ CALIBRATION = "calibration.json"
 CARD = "model_card.md"
 SUMS = "SHA256SUMS"
 PARTS = ("vae", "healthy", "brain", "heads")
+OPTIONAL = ("detectors",)
+"""Parts that a bundle may be without."""
 FILES = (CONFIG, WEIGHTS, CALIBRATION, CARD)
 MAX_BYTES = 512 * 1024 * 1024
 
@@ -85,7 +89,8 @@ class Calibration(Record):
 
     Attributes:
         healthy_scores: scan scores of healthy scans, by where they come from.
-        detectors: each detector's statistic on clean scans, healthy and lesioned.
+        detectors: each detector's statistic on clean scans, healthy and lesioned; the same scans in
+            the same order for each, since the detectors judge together.
         highest_slices: the highest slice score of each healthy scan, grouped as `healthy_scores`;
             None in bundles that calibrate no slices.
         voxels: what clean scans measure, and how far a scan may be from it. None while a bundle is
@@ -112,7 +117,7 @@ def write(
     Args:
         folder: made when missing; a bundle in it is replaced.
         config: parts and settings.
-        tensors: `vae.*`, `healthy.*`, `brain.*` and `heads.*`.
+        tensors: `vae.*`, `healthy.*`, `brain.*`, `heads.*` and, if any, `detectors.*`.
         calibration: scores of clean scans.
         card: the model card, Markdown.
     """
@@ -188,17 +193,19 @@ def assemble(
         NotCalibratedError: too few calibration scores for the promised rates.
     """
     parts = split(tensors, *PARTS)
-    if set(calibration.detectors) != {FeatureSqueezing.name}:
-        raise BundleError(
-            f"{CALIBRATION} calibrates the detectors {sorted(calibration.detectors)}; "
-            f"wanted {[FeatureSqueezing.name]}"
-        )
     if calibration.voxels is None:
         raise BundleError(
             f"{CALIBRATION} has no limits of the voxel checks; "
             "`mri-guard calibrate-checks` adds them"
         )
     policy = config.policy
+    learnt = {key: value.numpy() for key, value in parts["detectors"].items()}
+    detectors = assembled(calibration.detectors, learnt)
+    combine = JointRule.fit(
+        calibration.detectors,
+        {kind.name: kind.resolution for kind in DETECTORS},
+        policy.perturbation_alpha,
+    )
     heads = LearntHeads.from_arrays({key: value.numpy() for key, value in parts["heads"].items()})
     checks = learnt_checks(heads, calibration.voxels)
     sanitizer = Sanitizer.for_contrasts(config.contrasts, checks)
@@ -223,7 +230,8 @@ def assemble(
         decoder=Decoder(),  # last: it starts a process, which nothing after it may leave behind
         preprocess=preprocess,
         scorer=scorer,
-        detectors=(FeatureSqueezing(calibration.detectors[FeatureSqueezing.name]),),
+        detectors=detectors,
+        combine=combine,
         calibrate=calibrate,
         policy=ThresholdPolicy(policy.perturbation_alpha, policy.urgent_p_value),
         seed=config.seed,
@@ -232,18 +240,18 @@ def assemble(
 
 
 def split(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, dict[str, Tensor]]:
-    """Tensors by prefix, without it.
+    """Tensors by prefix, without it; those of `OPTIONAL` may have none.
 
     Raises:
         BundleError: a key has none of the prefixes, or a prefix has no key.
     """
-    parts: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in prefixes}
+    parts: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in (*prefixes, *OPTIONAL)}
     for key, tensor in tensors.items():
         prefix, _, rest = key.partition(".")
         if prefix not in parts or not rest:
             raise BundleError(f"unexpected tensor {key!r}; wanted {' or '.join(prefixes)}")
         parts[prefix][rest] = tensor
-    empty = [prefix for prefix, part in parts.items() if not part]
+    empty = [prefix for prefix in prefixes if not parts[prefix]]
     if empty:
         raise BundleError(f"no tensor of {', '.join(empty)}")
     return parts

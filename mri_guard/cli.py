@@ -7,6 +7,7 @@ or the set-up is broken).
 import json
 import re
 import shlex
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -49,6 +50,8 @@ from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
+from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
+from mri_guard.evaluation.perturbation import table as perturbation_table
 from mri_guard.evaluation.robustness import evaluate_robustness
 from mri_guard.evaluation.robustness import table as robustness_table
 from mri_guard.evaluation.robustness_plan import OF_255, Plan, goals, suite
@@ -65,7 +68,12 @@ from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.sanitize.gate import sanitize as sanitize_source
 from mri_guard.training.adversary import Adversary, Goal
 from mri_guard.training.brain_mask import train_brain_mask
-from mri_guard.training.bundle import train_bundle, with_second_look, with_voxel_limits
+from mri_guard.training.bundle import (
+    train_bundle,
+    with_detector_calibration,
+    with_second_look,
+    with_voxel_limits,
+)
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.config import large as large_config
 from mri_guard.training.config import volume as volume_config
@@ -342,7 +350,9 @@ def _print_examination(
             f"95th percentile {low:.3f} to {high:.3f}. {MEANING}",
         )
     for detector in examination.detectors:
-        table.add_row(f"detector {detector.name}", f"p = {detector.p_value:.3g}")
+        table.add_row(f"detector {detector.name}", f"p = {detector.p_value:.3g}, alone")
+    if examination.perturbation:
+        table.add_row("detectors together", f"p = {examination.perturbation.p_value:.3g}")
     steps = "  ".join(f"{step.name} {step.milliseconds:.0f}" for step in examination.steps)
     table.add_row("milliseconds", steps)
     for file in files:
@@ -517,6 +527,29 @@ def calibrate_second_look(
         work=work,
         console=errors,
         device=device,
+    )
+    say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
+
+
+@app.command("calibrate-detectors")
+@exits
+def calibrate_detectors(
+    manifest: Annotated[list[Path], typer.Option(help="CSV; give it again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    version: Annotated[str, typer.Option(help="Of the bundle to write.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    work: Annotated[
+        Path, typer.Option(help="Preprocessed scans; an interrupted run goes on from here.")
+    ] = Path("var/detectors"),
+    as_json: JsonOption = False,
+) -> None:
+    """Calibrate the perturbation detectors on clean scans; write a bundle that is else the same.
+
+    They learn from the split `validation`; `calibration` and the scans with lesions of `train` say
+    what clean scans have of their statistics.
+    """
+    digest = with_detector_calibration(
+        bundle, manifest, out, work=work, version=version, console=errors
     )
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
@@ -869,6 +902,42 @@ def certification(
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, certification_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def perturbation(
+    manifest: Annotated[Path, typer.Option(help="CSV of clean scans, lesioned or not.")],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(min=0, help="Of the attacks, of 255; again for more; default: 4 and 8."),
+    ] = None,
+    limit_scans: Annotated[
+        int | None, typer.Option(min=1, help="Take the first so many scans alone.")
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """What the perturbation detectors catch, hold wrongly, and miss of one who knows them."""
+    scores, policy = bundle_module.calibration(bundle)
+    healthy = [score for group in scores.healthy_scores.values() for score in group]
+    with bundle_module.load(bundle) as kit:
+        evidence = evaluate_perturbation(
+            manifest,
+            split or ["test"],
+            kit,
+            command=_command(),
+            alpha=policy.perturbation_alpha,
+            scale=statistics.stdev(healthy),
+            seed=seed,
+            epsilons=epsilon or EPSILONS,
+            limit=limit_scans,
+            console=errors,
+        )
+    _write_evidence(evidence, out, perturbation_table(evidence), as_json=as_json)
 
 
 def _command() -> str:

@@ -14,6 +14,7 @@ from typing import Self
 from mri_guard.errors import InputError
 from mri_guard.ports import (
     Calibrator,
+    Combine,
     Decoder,
     Detector,
     Policy,
@@ -31,6 +32,7 @@ from mri_guard.records import (
     Examination,
     Journey,
     Outcome,
+    Perturbation,
     Preprocessed,
     Priority,
     Scan,
@@ -52,6 +54,7 @@ class Kit:
     preprocess: Preprocessor
     scorer: Scorer
     detectors: tuple[Detector, ...]
+    combine: Combine
     calibrate: Calibrator
     policy: Policy
     seed: int = 0
@@ -88,7 +91,7 @@ def _travel(source: Source, kit: Kit, log: "_Log") -> Decision:
         checks, log.source_digests = kit.sanitizer.check_headers(source)
         log.checks += checks
     if not all(check.passed for check in checks):
-        return kit.policy(log.checks, (), None)
+        return kit.policy(log.checks, None, None)
 
     # 2. Decode, in a child process with limits of memory and time.
     with log.step("decode"):
@@ -99,7 +102,7 @@ def _travel(source: Source, kit: Kit, log: "_Log") -> Decision:
         checks = kit.sanitizer.check_voxels(log.scan)
         log.checks += checks
     if not all(check.passed for check in checks):
-        return kit.policy(log.checks, (), None)
+        return kit.policy(log.checks, None, None)
 
     # 4. The model's grid, the brain, the model's intensity.
     with log.step("preprocess"):
@@ -112,8 +115,9 @@ def _travel(source: Source, kit: Kit, log: "_Log") -> Decision:
     # 6. Was the image perturbed on purpose? After the model, since squeezing compares its scores.
     with log.step("perturbation"):
         log.detectors = tuple(
-            detect(log.preprocessed, log.anomaly, kit.scorer) for detect in kit.detectors
+            detect(log.scan, log.preprocessed, log.anomaly, kit.scorer) for detect in kit.detectors
         )
+        log.perturbation = kit.combine(log.detectors)
 
     # 7. What does the score mean among healthy scans?
     with log.step("calibrate"):
@@ -126,7 +130,7 @@ def _travel(source: Source, kit: Kit, log: "_Log") -> Decision:
 
     # 9. Release, review or quarantine.
     with log.step("decide"):
-        return kit.policy(log.checks, log.detectors, log.calibrated, log.second_look)
+        return kit.policy(log.checks, log.perturbation, log.calibrated, log.second_look)
 
 
 def _quarantine(reason: str, detail: str) -> Decision:
@@ -144,6 +148,7 @@ class _Log:
     source_digests: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     detectors: tuple[DetectorResult, ...] = ()
+    perturbation: Perturbation | None = None
     calibrated: CalibratedScore | None = None
     second_look: SecondLook | None = None
     scan: Scan | None = None
@@ -170,6 +175,7 @@ class _Log:
             header=self.scan.header if self.scan else None,
             checks=self.checks,
             detectors=self.detectors,
+            perturbation=self.perturbation,
             calibrated=self.calibrated,
             second_look=self.second_look,
             decision=decision,

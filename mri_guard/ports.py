@@ -13,6 +13,7 @@ from mri_guard.records import (
     Decision,
     DetectorResult,
     InstanceHeader,
+    Perturbation,
     Preprocessed,
     Rejection,
     Scan,
@@ -104,9 +105,20 @@ class Detector(Protocol):
         """The detector's name, equal to its file's."""
 
     def __call__(
-        self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer, /
+        self, scan: Scan, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer, /
     ) -> DetectorResult:
         """Statistic and conformal p-value."""
+
+
+class Combine(Protocol):
+    """Brings the detectors' results together."""
+
+    def __call__(self, results: Sequence[DetectorResult], /) -> Perturbation:
+        """One p-value for all of them.
+
+        Raises:
+            ValueError: not one result of each detector that it was made for.
+        """
 
 
 class Artifact(Protocol):
@@ -144,7 +156,7 @@ class Policy(Protocol):
     def __call__(
         self,
         checks: Sequence[CheckResult],
-        detectors: Sequence[DetectorResult],
+        perturbation: Perturbation | None,
         calibrated: CalibratedScore | None,
         second_look: SecondLook | None = None,
     ) -> Decision:

@@ -25,6 +25,7 @@ def _write(
     healthy: int = 100,
     highest_slices: dict[str, tuple[float, ...]] | None = None,
     second_look: SecondLookScores | None = None,
+    detected: int = 100,
 ) -> str:
     torch.manual_seed(0)
     parts = {"vae": Vae(VAE.model).state_dict(), "healthy": plain_fusion().tensors()}
@@ -44,7 +45,7 @@ def _write(
     scores = tuple(float(i) for i in range(healthy))
     calibration = Calibration(
         healthy_scores={"phantom": scores},
-        detectors={"feature_squeezing": scores},
+        detectors={"feature_squeezing": tuple(float(i) for i in range(detected))},
         highest_slices=highest_slices,
         voxels=wide_limits(),
         second_look=second_look,
@@ -191,6 +192,17 @@ def _other_detector(folder: Path) -> None:
     (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
 
 
+def _detectors_of_other_scans(folder: Path) -> None:
+    calibration = json.loads((folder / bundle.CALIBRATION).read_text())
+    calibration["detectors"]["high_frequency"] = [0.0] * 101
+    (folder / bundle.CALIBRATION).write_text(json.dumps(calibration))
+
+
+def _learnt_without_calibration(folder: Path) -> None:
+    stray = {"detectors.learnt.direction": torch.zeros(4)}
+    save_file({**load_file(folder / bundle.WEIGHTS), **stray}, folder / bundle.WEIGHTS)
+
+
 def _no_limits(folder: Path) -> None:
     calibration = json.loads((folder / bundle.CALIBRATION).read_text())
     calibration["voxels"] = None
@@ -246,6 +258,8 @@ def _heads_that_are_no_numbers(folder: Path) -> None:
         _not_weights,
         _not_a_number,
         _other_detector,
+        _detectors_of_other_scans,
+        _learnt_without_calibration,
     ],
 )
 def test_refuses_parts_that_do_not_fit_even_with_right_digests(
@@ -261,6 +275,12 @@ def test_refuses_parts_that_do_not_fit_even_with_right_digests(
 def test_refuses_too_few_healthy_scores_for_its_promise(tmp_path: Path) -> None:
     _write(tmp_path, healthy=58)
     with pytest.raises(NotCalibratedError, match="58 healthy scores; wanted at least 59"):
+        bundle.load(tmp_path)
+
+
+def test_refuses_too_few_clean_scans_for_the_detectors(tmp_path: Path) -> None:
+    _write(tmp_path, detected=98)
+    with pytest.raises(NotCalibratedError, match="98 clean scans for the perturbation detectors"):
         bundle.load(tmp_path)
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mri_guard.records import (
     DetectorResult,
     Format,
     Outcome,
+    Perturbation,
     Preprocessed,
     Priority,
     Scan,
@@ -74,9 +76,15 @@ class _Detector:
     name: str = "detector"
 
     def __call__(
-        self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: object
+        self, scan: Scan, preprocessed: Preprocessed, anomaly: Anomaly, scorer: object
     ) -> DetectorResult:
         return DetectorResult(name=self.name, statistic=0.0, p_value=0.5)
+
+
+def _combine(results: Sequence[DetectorResult]) -> Perturbation:
+    if not results:
+        raise ValueError("statistics of []")
+    return Perturbation(p_values={result.name: result.p_value for result in results})
 
 
 def _calibrate(score: float) -> CalibratedScore:
@@ -120,6 +128,7 @@ KIT = Kit(
     preprocess=_preprocess,
     scorer=_score,
     detectors=(_Detector(),),
+    combine=_combine,
     calibrate=_calibrate,
     policy=ThresholdPolicy(perturbation_alpha=0.01, urgent_p_value=0.01),
 )
@@ -165,7 +174,9 @@ def test_input_error_ends_in_quarantine_with_its_own_reason() -> None:
     assert journey.examination.checks == (PASSED,)
 
 
-@pytest.mark.parametrize("step", ["decoder", "preprocess", "scorer", "calibrate", "policy"])
+@pytest.mark.parametrize(
+    "step", ["decoder", "preprocess", "scorer", "combine", "calibrate", "policy"]
+)
 def test_whatever_raises_ends_in_quarantine_without_its_message(step: str) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("Doe^Jane was here")
@@ -227,7 +238,16 @@ def test_not_a_number_ends_in_quarantine() -> None:
 def test_kit_without_detectors_releases_nothing() -> None:
     decision = examine(SOURCE, replace(KIT, detectors=())).examination.decision
     assert decision.outcome is Outcome.QUARANTINE
-    assert decision.reasons == ("incomplete",)
+    assert decision.reasons == ("internal-failure",)
+
+
+def test_holds_what_the_detectors_find_together_and_keeps_what_they_said() -> None:
+    def combine(results: Sequence[DetectorResult]) -> Perturbation:
+        return Perturbation(p_values={result.name: 0.01 for result in results})
+
+    examination = examine(SOURCE, replace(KIT, combine=combine)).examination
+    assert examination.decision.reasons == ("perturbation-suspected", "detector-detector")
+    assert examination.perturbation == Perturbation(p_values={"detector": 0.01})
 
 
 def test_examination_survives_its_own_json() -> None:

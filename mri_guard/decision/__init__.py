@@ -7,8 +7,8 @@ from mri_guard.records import (
     CalibratedScore,
     CheckResult,
     Decision,
-    DetectorResult,
     Outcome,
+    Perturbation,
     Priority,
     SecondLook,
 )
@@ -22,7 +22,7 @@ class ThresholdPolicy:
 
     Attributes:
         perturbation_alpha: share of clean scans that may be held as perturbed, over all
-            detectors together (Bonferroni).
+            detectors together.
         urgent_p_value: an unusual scan with a p-value up to this is of HIGH priority.
     """
 
@@ -32,7 +32,7 @@ class ThresholdPolicy:
     def __call__(
         self,
         checks: Sequence[CheckResult],
-        detectors: Sequence[DetectorResult],
+        perturbation: Perturbation | None,
         calibrated: CalibratedScore | None,
         second_look: SecondLook | None = None,
     ) -> Decision:
@@ -40,25 +40,24 @@ class ThresholdPolicy:
         failed = [check for check in checks if not check.passed]
         if failed:
             return _held(Priority.MEDIUM, [check.reason for check in failed], failed[0].detail)
-        if not checks or not detectors or calibrated is None:
+        if not checks or perturbation is None or calibrated is None:
             missing = [
                 name
                 for name, value in (
                     ("checks", checks),
-                    ("perturbation detectors", detectors),
+                    ("perturbation detectors", perturbation),
                     ("calibrated score", calibrated),
                 )
                 if not value
             ]
             return _held(Priority.MEDIUM, ["incomplete"], f"missing: {', '.join(missing)}")
-        level = self.perturbation_alpha / len(detectors)
-        alarmed = [detector for detector in detectors if detector.p_value <= level]
-        if alarmed:
-            first = min(alarmed, key=lambda detector: detector.p_value)
+        if perturbation.p_value <= self.perturbation_alpha:
+            suspects = perturbation.suspects(self.perturbation_alpha)
             return _held(
                 Priority.HIGH,
-                ["perturbation-suspected", *(f"detector-{detector.name}" for detector in alarmed)],
-                f"{first.name} p = {first.p_value:.3g}, held at {level:.3g} and below",
+                ["perturbation-suspected", *(f"detector-{name}" for name in suspects)],
+                f"all detectors together p = {perturbation.p_value:.3g}, held at "
+                f"{self.perturbation_alpha:g} and below; most out of line: {', '.join(suspects)}",
             )
         if calibrated.unusual:
             return self._unusual(calibrated, second_look)

@@ -65,17 +65,18 @@ class Aftermath(Record):
         )
 
 
-def as_tensor(image: Preprocessed, kit: Kit) -> Aftermath:
+def as_tensor(scan: Scan, image: Preprocessed, kit: Kit) -> Aftermath:
     """What becomes of an image that reaches the model as it is; its voxels pass no check.
 
     Args:
+        scan: as it was acquired.
         image: attacked, on the model's grid.
         kit: from the bundle.
     """
     anomaly = kit.scorer(image)
-    detectors = tuple(detect(image, anomaly, kit.scorer) for detect in kit.detectors)
+    detectors = tuple(detect(scan, image, anomaly, kit.scorer) for detect in kit.detectors)
     unasked = (CheckResult(name="float-tensor", passed=True),)
-    decision = kit.policy(unasked, detectors, kit.calibrate(anomaly.score))
+    decision = kit.policy(unasked, kit.combine(detectors), kit.calibrate(anomaly.score))
     return _aftermath(decision, anomaly, {one.name: one.p_value for one in detectors})
 
 

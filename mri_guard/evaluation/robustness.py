@@ -341,11 +341,11 @@ class _Judged:
         if path.is_file():
             return Aftermath.model_validate_json(path.read_bytes())
         image = answer.image(self.target.preprocessed)
+        if self.scan is None:
+            self.scan = _scan(self.target.row, self.kit, self.work)
         if way == "tensor":
-            found = as_tensor(image, self.kit)
+            found = as_tensor(self.scan, image, self.kit)
         else:
-            if self.scan is None:
-                self.scan = _scan(self.target.row, self.kit, self.work)
             found = through_scanner(self.scan, self.target.preprocessed, image, self.kit)
         keep(path, found.model_dump_json().encode())
         return found

@@ -1,5 +1,7 @@
 """A scan as attacks see it: the slices of one kind as the goals of one image."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from mri_guard.anomaly import Vae, VaeScorer, slice_gap_mm, tensors
-from mri_guard.anomaly.scorer import slice_scores
+from mri_guard.anomaly.scorer import scan_score, slice_scores
 from mri_guard.attacks import Direction, Victim
 from mri_guard.records import Preprocessed
 
@@ -46,34 +48,16 @@ def slice_victim(
         threshold: of slice scores.
         scale: standard deviation of healthy slice scores.
     """
-    device = next(scorer.model.parameters()).device
-    image, brain = tensors(preprocessed, device)
-    mask = _stack(preprocessed.head, device)
-    gap_mm = slice_gap_mm(preprocessed)
-    enough = brain.flatten(1).sum(1).cpu().numpy() >= scorer.config.smallest_slice_px
+    _, brain = tensors(preprocessed, "cpu")
+    enough = brain.flatten(1).sum(1).numpy() >= scorer.config.smallest_slice_px
     numbers = np.flatnonzero(wanted & enough)
     if not len(numbers):
         return None
 
-    def scores(changed: Tensor) -> Tensor:
-        anomaly = scorer.map_tensor(changed, brain, gap_mm)[0].abs()
+    def rule(anomaly: Tensor, brain: Tensor) -> Tensor:
         return slice_scores(anomaly[numbers], brain[numbers], scorer.config)
 
-    def latents(changed: Tensor) -> Tensor:
-        return scorer.posterior_tensor(changed, brain, gap_mm)
-
-    low, high = preprocessed.intensity_low, preprocessed.intensity_high
-    victim = Victim(
-        image,
-        mask,
-        scores,
-        direction,
-        threshold,
-        scale,
-        no_signal=-low / (high - low),
-        latents=latents if isinstance(scorer.model, Vae) else None,
-    )
-    return victim, numbers
+    return _victim(scorer, preprocessed, rule, direction, threshold, scale), numbers
 
 
 def scan_victim(
@@ -93,16 +77,41 @@ def scan_victim(
         threshold: of scan scores.
         scale: standard deviation of healthy scan scores.
     """
+
+    def rule(anomaly: Tensor, brain: Tensor) -> Tensor:
+        return scan_score(anomaly, brain, scorer.config)[None]
+
+    return _victim(scorer, preprocessed, rule, direction, threshold, scale)
+
+
+def _victim(  # noqa: PLR0917 - the fields of a victim
+    scorer: VaeScorer,
+    preprocessed: Preprocessed,
+    rule: Callable[[Tensor, Tensor], Tensor],
+    direction: Direction,
+    threshold: float,
+    scale: float,
+) -> Victim:
+    """A victim whose scores are made by a rule of map and brain, each (z, 1, x, y)."""
     device = next(scorer.model.parameters()).device
     image, brain = tensors(preprocessed, device)
+    head = torch.from_numpy(np.moveaxis(preprocessed.head, 2, 0).copy())[:, None].to(device)
     gap_mm = slice_gap_mm(preprocessed)
+    low, high = preprocessed.intensity_low, preprocessed.intensity_high
 
     def scores(changed: Tensor) -> Tensor:
-        return scorer.score_tensor(changed, brain, gap_mm)[None]
+        return rule(scorer.map_tensor(changed, brain, gap_mm)[0].abs(), brain)
 
-    return Victim(image, _stack(preprocessed.head, device), scores, direction, threshold, scale)
+    def latents(changed: Tensor) -> Tensor:
+        return scorer.posterior_tensor(changed, brain, gap_mm)
 
-
-def _stack(mask: NDArray[np.bool_], device: torch.device | str) -> Tensor:
-    """A mask (x, y, z) as bool (z, 1, x, y)."""
-    return torch.from_numpy(np.moveaxis(mask, 2, 0).copy())[:, None].to(device)
+    return Victim(
+        image,
+        head,
+        scores,
+        direction,
+        threshold,
+        scale,
+        no_signal=-low / (high - low),
+        latents=latents if isinstance(scorer.model, Vae) else None,
+    )

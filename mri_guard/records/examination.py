@@ -46,6 +46,28 @@ class DetectorResult(Record):
     milliseconds: Milliseconds = 0.0
 
 
+class Perturbation(Record):
+    """What all perturbation detectors together say of one scan.
+
+    Attributes:
+        p_values: of each detector, conformal, adjusted for there being others; the detector most
+            out of line first; never empty.
+    """
+
+    p_values: dict[str, PValue] = Field(min_length=1)
+
+    @property
+    def p_value(self) -> float:
+        """Of the whole: at most a share `a` of clean scans have one of `a` or less, if exchangeable
+        with the bundle's clean calibration scans.
+        """
+        return min(self.p_values.values())
+
+    def suspects(self, alpha: float) -> tuple[str, ...]:
+        """Detectors that hold the scan at this level, the one most out of line first."""
+        return tuple(name for name, value in self.p_values.items() if value <= alpha)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Anomaly:
     """What the model finds unusual, on the model's grid.
@@ -191,6 +213,7 @@ class Examination(Record):
         header: technical attributes, None when the journey ended before decoding.
         checks: header, series and voxel checks in running order, up to the first failure.
         detectors: perturbation detectors, empty when the journey ended before them.
+        perturbation: what they say together; None when the journey ended before.
         calibrated: None when the journey ended before the model.
         second_look: None where the first score needed none.
         decision: always there.
@@ -203,6 +226,7 @@ class Examination(Record):
     header: ScanHeader | None = None
     checks: tuple[CheckResult, ...] = ()
     detectors: tuple[DetectorResult, ...] = ()
+    perturbation: Perturbation | None = None
     calibrated: CalibratedScore | None = None
     second_look: SecondLook | None = None
     decision: Decision

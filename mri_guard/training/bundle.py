@@ -12,13 +12,21 @@ from mri_guard import bundle
 from mri_guard.anomaly import VaeScorer
 from mri_guard.bundle import BundleConfig, PolicyConfig
 from mri_guard.calibration.second_look import SecondLookConfig
+from mri_guard.perturbation.detector import ConformalDetector
+from mri_guard.perturbation.detectors import Learnt
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Preprocessed
 from mri_guard.training.calibrate import calibration_of
-from mri_guard.training.card import model_card, with_limits
+from mri_guard.training.card import model_card, with_detectors, with_limits
 from mri_guard.training.card import with_second_look as second_look_in_card
 from mri_guard.training.config import TrainConfig
+from mri_guard.training.perturbation import (
+    calibrate_on,
+    clean_statistics,
+    learn_detectors,
+    learn_from,
+)
 from mri_guard.training.second_look import second_look_scores
 from mri_guard.training.synthetic_lesions import Window
 from mri_guard.training.train import train
@@ -85,9 +93,17 @@ def train_bundle(
     )
     every = [row for path in manifests for row in read_manifest(path)]
     rows = [row for row in every if row.split == "calibration"]
-    lesioned = [
-        row for row in every if row.split in {"train", "validation"} and row.label == "abnormal"
-    ]
+    lesioned = [row for row in calibrate_on(every) if row.split != "calibration"]
+    learning = learn_from(every)
+    with Progress(console=console) as progress:
+        task = progress.add_task("detectors learn", total=len(learning))
+        detectors = learn_detectors(
+            learning,
+            preprocess,
+            seed=seed,
+            cache=work / "cache",
+            progress=lambda: progress.advance(task),
+        )
     with Progress(console=console) as progress:
         task = progress.add_task("calibrating", total=len(rows) + len(lesioned))
         calibration = calibration_of(
@@ -95,6 +111,7 @@ def train_bundle(
             lesioned,
             preprocess,
             model.scorer(),
+            detectors,
             cache=work / "cache",
             progress=lambda: progress.advance(task),
         )
@@ -116,6 +133,7 @@ def train_bundle(
     tensors |= {f"healthy.{key}": value for key, value in model.statistics.items()}
     tensors |= {f"brain.{key}": value for key, value in brain_mask.network.state_dict().items()}
     tensors |= {f"heads.{key}": torch.from_numpy(some) for key, some in heads.arrays().items()}
+    tensors |= _learnt(detectors)
     card = model_card(bundle_config, calibration, model.report, data)
     return bundle.write(out, bundle_config, tensors, calibration, card)
 
@@ -154,7 +172,7 @@ def with_voxel_limits(
         config.model_copy(update={"version": version}),
         kept | learnt,
         calibration.model_copy(update={"voxels": limits}),
-        with_limits(card, config.name, config.version, version, limits),
+        with_limits(card, config, version, limits),
     )
 
 
@@ -210,3 +228,72 @@ def with_second_look(
         calibration.model_copy(update={"second_look": scores}),
         second_look_in_card(card, config, version, scores),
     )
+
+
+def with_detector_calibration(
+    folder: Path,
+    manifests: Sequence[Path],
+    out: Path,
+    *,
+    work: Path,
+    version: str,
+    console: Console,
+) -> str:
+    """Digest of a bundle like another one, with every perturbation detector learnt anew.
+
+    Model, statistics, brain mask, thresholds and voxel limits stay as they are, bit by bit.
+
+    Args:
+        folder: of the other bundle, whatever detectors it has.
+        manifests: CSV files; the detectors learn from the split `validation` and are calibrated on
+            `calibration` and the scans with lesions of `train`, all of them clean.
+        out: folder of the bundle that is written; may be the other one's.
+        work: preprocessed scans are kept in it; an interrupted run goes on from there.
+        version: of the bundle that is written.
+        console: where progress is shown.
+
+    Raises:
+        BundleError: the other bundle is broken.
+        SettingsError: a manifest does not fit.
+        NotCalibratedError: too few scans.
+    """
+    config, tensors, calibration, card = bundle.contents(folder)
+    parts = bundle.split(tensors, *bundle.PARTS)
+    preprocess = Preprocess(BrainMask.from_tensors(parts["brain"]))
+    scorer = VaeScorer.from_tensors(config.vae, parts["vae"], parts["healthy"])
+    rows = [row for path in manifests for row in read_manifest(path)]
+    learning, calibrating = learn_from(rows), calibrate_on(rows)
+    with Progress(console=console) as progress:
+        task = progress.add_task("detectors", total=len(learning) + len(calibrating))
+
+        def advance() -> None:
+            progress.advance(task)
+
+        detectors = learn_detectors(
+            learning, preprocess, seed=config.seed, cache=work / "cache", progress=advance
+        )
+        clean = clean_statistics(
+            calibrating, detectors, preprocess, scorer, cache=work / "cache", progress=advance
+        )
+    kept = {key: value for key, value in tensors.items() if not key.startswith("detectors.")}
+    made = config.model_copy(update={"version": version})
+    calibration = calibration.model_copy(update={"detectors": clean})
+    new = kept | _learnt(detectors)
+    bundle.assemble(made, new, calibration, "").decoder.close()  # nothing is written that fails
+    return bundle.write(
+        out,
+        made,
+        new,
+        calibration,
+        with_detectors(card, config, version, calibration),
+    )
+
+
+def _learnt(detectors: Sequence[ConformalDetector]) -> dict[str, Tensor]:
+    """What the detectors have learnt, as the bundle's tensors."""
+    return {
+        f"detectors.{detector.name}.{key}": torch.from_numpy(array)
+        for detector in detectors
+        if isinstance(detector, Learnt)
+        for key, array in detector.arrays().items()
+    }

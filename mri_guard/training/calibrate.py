@@ -11,13 +11,14 @@ from scipy import ndimage
 
 from mri_guard.bundle import Calibration
 from mri_guard.errors import InputError
-from mri_guard.perturbation.detectors import FeatureSqueezing
+from mri_guard.perturbation.detector import ConformalDetector
 from mri_guard.ports import Scorer
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Anomaly, Preprocessed
-from mri_guard.training.data import prepared_scan, preprocess_digest
+from mri_guard.training.data import decoded, prepared_scan, preprocess_digest
+from mri_guard.training.perturbation import aligned, statistics_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def calibration_of(
     lesioned: Sequence[ManifestRow],
     preprocess: Preprocess,
     scorer: Scorer,
+    detectors: Sequence[ConformalDetector],
     *,
     cache: Path,
     progress: Callable[[], None] = lambda: None,
@@ -45,20 +47,21 @@ def calibration_of(
             one another than from what it has not seen.
         preprocess: as the bundle uses it.
         scorer: as the bundle uses it.
+        detectors: as the bundle will use them, not yet calibrated.
         cache: folder for preprocessed scans.
         progress: called after each scan.
     """
     maker = preprocess_digest(preprocess)
-    detector = FeatureSqueezing(calibration=())
     healthy: dict[str, list[tuple[float, float]]] = {}
     with_healthy = {row.site for row in rows if row.label == "healthy"}
-    statistics: list[float] = []
+    statistics: list[dict[str, float]] = []
     with Decoder() as decoder:
         for row in (*rows, *lesioned):
             try:
                 scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
                 anomaly = scorer(scan)
-                statistics.append(detector.statistic(scan, anomaly, scorer))
+                stored = decoded(row, decoder, cache)
+                statistics.append(statistics_of(detectors, stored, scan, anomaly, scorer))
                 if row.split == "calibration":
                     part = healthy_part(row, scan, lesion, with_healthy)
                     if part is not None:
@@ -72,7 +75,7 @@ def calibration_of(
         healthy_scores={
             group: tuple(score for score, _ in scores) for group, scores in healthy.items()
         },
-        detectors={detector.name: tuple(sorted(statistics))},
+        detectors=aligned(statistics),
         highest_slices={
             group: tuple(highest for _, highest in scores) for group, scores in healthy.items()
         },

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from mri_guard.bundle import BundleConfig, Calibration
+import numpy as np
+
+from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
 from mri_guard.calibration import ScoreCalibrator, exact_threshold
 from mri_guard.calibration.second_look import SecondLookScores
 from mri_guard.sanitize.limits import Limits
@@ -43,7 +45,6 @@ model does not find:
 ## Calibration
 
 {guarantee}. Threshold {threshold:.4f}.{slices}
-Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
 
 | healthy scores from | n | lowest | median | highest |
 |---|---|---|---|---|
@@ -53,15 +54,18 @@ Perturbation detectors hold at most {perturbation_alpha:g} of clean scans.
 
 - The guarantee is for clean scans that are exchangeable with the calibration scans. A new
   scanner, protocol or population needs its own calibration.
-- Feature squeezing notices attackers who do not know it; one who does gets past it.
+- Perturbation detectors notice attackers who do not know them; one who does gets past them.
 - What looks like a healthy variant to the model (iso-intense lesions, symmetric change, atrophy)
   is missed; white matter lesions of old age are flagged, since the model has hardly seen them.
 - Detection figures with intervals, beside the baselines: `README.md` and the evidence files of
   `mri-guard evaluate detection`."""
 
 
+DETECTORS = "\n\n## Perturbation detectors\n\n"
 SECOND_LOOK = "\n\n## Second look\n\n"
 VOXELS = "\n\n## Voxel checks\n\n"
+SECTIONS = (DETECTORS, SECOND_LOOK, VOXELS)
+"""What is learnt or calibrated apart from the model, in the card's order."""
 
 
 def model_card(
@@ -115,9 +119,9 @@ def model_card(
         if calibrator.slice_threshold is None
         else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
         "the share of healthy scans that have any such slice.",
-        perturbation_alpha=policy.perturbation_alpha,
         groups="\n".join(groups),
     )
+    card += DETECTORS + detectors(calibration, policy)
     return card if calibration.voxels is None else card + VOXELS + voxel_limits(calibration.voxels)
 
 
@@ -132,42 +136,36 @@ def _adversary(settings: dict[str, Any] | None) -> str:
     )
 
 
-def with_limits(card: str, name: str, version: str, now: str, limits: Limits) -> str:
+def with_limits(card: str, before: BundleConfig, now: str, limits: Limits) -> str:
     """A card with the limits of its voxel checks replaced, and its version.
 
     Args:
         card: of another bundle.
-        name: of that bundle, and of this one.
-        version: of that bundle.
+        before: of that bundle.
         now: version of this one.
         limits: of this one.
     """
-    kept = card.split(VOXELS, maxsplit=1)[0].replace(f"{name} {version}", f"{name} {now}", 1)
-    return kept + VOXELS + voxel_limits(limits)
+    return _with(card, VOXELS, voxel_limits(limits), before, now)
 
 
-def with_second_look(card: str, config: BundleConfig, now: str, scores: SecondLookScores) -> str:
+def with_second_look(card: str, before: BundleConfig, now: str, scores: SecondLookScores) -> str:
     """A card with what it says of the second look replaced, and its version.
 
     Args:
         card: of another bundle.
-        config: of that bundle.
+        before: of that bundle.
         now: version of this one.
         scores: that the second look is calibrated on.
 
     Raises:
         NotCalibratedError: too few scores.
     """
-    before, voxels, limits = card.partition(VOXELS)
-    kept = before.split(SECOND_LOOK, maxsplit=1)[0].replace(
-        f"{config.name} {config.version}", f"{config.name} {now}", 1
-    )
     look, count = scores.config, sum(map(len, scores.attacked.values()))
     attacked, median = (
         exact_threshold(
             [score for some in by.values() for score in some],
-            config.policy.alpha,
-            config.policy.delta,
+            before.policy.alpha,
+            before.policy.delta,
         )
         for by in (scores.attacked, scores.smoothed)
     )
@@ -181,7 +179,47 @@ def with_second_look(card: str, config: BundleConfig, now: str, scores: SecondLo
         "not above it, the scan is still reviewed, with LOW priority. A stronger attack than that "
         "one may go beyond the first of these thresholds."
     )
-    return kept + SECOND_LOOK + said + voxels + limits
+    return _with(card, SECOND_LOOK, said, before, now)
+
+
+def with_detectors(card: str, before: BundleConfig, now: str, calibration: Calibration) -> str:
+    """A card with its perturbation detectors replaced, and its version.
+
+    Args:
+        card: of another bundle.
+        before: of that bundle.
+        now: version of this one.
+        calibration: of this one.
+    """
+    return _with(card, DETECTORS, detectors(calibration, before.policy), before, now)
+
+
+def _with(card: str, section: str, text: str, before: BundleConfig, now: str) -> str:
+    """A card with one of its last sections replaced or added, in their order, and its version."""
+    head = card.replace(f"{before.name} {before.version}", f"{before.name} {now}", 1)
+    texts = {}
+    for one in reversed(SECTIONS):
+        head, found, rest = head.partition(one)
+        if found:
+            texts[one] = rest
+    texts[section] = text
+    return head + "".join(one + texts[one] for one in SECTIONS if one in texts)
+
+
+def detectors(calibration: Calibration, policy: PolicyConfig) -> str:
+    """What a card says of the perturbation detectors, Markdown."""
+    rows = [
+        f"| {name} | {np.median(some):.4g} | {max(some):.4g} |"
+        for name, some in calibration.detectors.items()
+        if some
+    ]
+    count = max((len(some) for some in calibration.detectors.values()), default=0)
+    return (
+        f"Together they hold at most {policy.perturbation_alpha:g} of clean scans, if exchangeable "
+        f"with the n = {count} calibration scans. They notice attackers who do not know them and "
+        "count for nothing against those who do.\n\n"
+        "| statistic of clean scans | median | largest |\n|---|---|---|\n" + "\n".join(rows)
+    )
 
 
 def voxel_limits(limits: Limits) -> str:

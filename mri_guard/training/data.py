@@ -22,7 +22,7 @@ from mri_guard.preprocess.grid import PIXEL_MM
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow, lesion_on_grid
 from mri_guard.readers.sources import open_sources
-from mri_guard.records import Preprocessed
+from mri_guard.records import Preprocessed, Scan
 from mri_guard.training.synthetic_lesions import Window
 
 logger = logging.getLogger(__name__)
@@ -188,8 +188,16 @@ def prepare(row: ManifestRow, preprocess: Preprocess, decoder: Decoder, work: Pa
     Raises:
         InputError: the scan cannot be read or preprocessed.
     """
-    source = open_sources(row.scan, work, row.contrast)[0]
-    return preprocess(decoder(source))
+    return preprocess(decoded(row, decoder, work))
+
+
+def decoded(row: ManifestRow, decoder: Decoder, work: Path) -> Scan:
+    """One scan of a manifest as it was stored; arguments as `prepare`.
+
+    Raises:
+        InputError: the scan cannot be read.
+    """
+    return decoder(open_sources(row.scan, work, row.contrast)[0])
 
 
 def prepared_scan(

@@ -11,7 +11,7 @@ from mri_guard.determinism import generator
 from mri_guard.ports import Artifact
 from tests.attacks.physics.heads import head, victim, volume
 
-PHYSICAL = tuple(kind for kind in ATTACKS if kind.threat is Threat.PHYSICAL)
+PHYSICAL = tuple(kind for kind in ATTACKS if kind().threat is Threat.PHYSICAL)
 BESIDE: tuple[tuple[type[Attack], type[Artifact], float], ...] = (
     (attacks.BiasField, artifacts.BiasField, 1.2),
     (attacks.Motion, artifacts.Motion, 1.2),
@@ -71,7 +71,8 @@ def test_bias_field_reaches_the_known_optimum_of_a_score_that_is_linear_in_it(
 
     def scores(changed: Tensor) -> Tensor:
         logarithm = (changed.double() / 0.7).log()[0, 0].mean(1)
-        return (leading @ logarithm)[None].float()
+        score: Tensor = (leading @ logarithm)[None].float()
+        return score
 
     attacked = Victim(image, torch.ones_like(image, dtype=torch.bool), scores, direction, 0.0)
     found = attacks.BiasField()(attacked, 0.1, generator(0, "chebyshev"))

@@ -125,8 +125,8 @@ class Counting:
         return self.scores(image)
 
 
-BLACK_BOX: list[Any] = [kind for kind in ATTACKS if kind.access is not Access.GRADIENT]
-TOLD_DECISIONS: list[Any] = [kind for kind in ATTACKS if kind.access is Access.DECISION]
+BLACK_BOX: list[Any] = [kind for kind in ATTACKS if kind().access is not Access.GRADIENT]
+TOLD_DECISIONS: list[Any] = [kind for kind in ATTACKS if kind().access is Access.DECISION]
 
 
 @pytest.mark.parametrize("kind", BLACK_BOX, ids=lambda kind: kind.__name__)

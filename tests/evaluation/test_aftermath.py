@@ -79,8 +79,8 @@ def test_loses_a_change_smaller_than_half_a_step_of_twelve_bits() -> None:
     clean, attacked = changed(0.4 / 4095)
     gone, came = (through_scanner(scan(), clean, one, KIT_HERE) for one in (clean, attacked))
     assert came.slices == gone.slices
-    as_it_is = as_tensor(attacked, KIT_HERE).scores(np.array([1]))
-    assert as_it_is[0] > as_tensor(clean, KIT_HERE).scores(np.array([1]))[0]
+    as_it_is = as_tensor(scan(), attacked, KIT_HERE).scores(np.array([1]))
+    assert as_it_is[0] > as_tensor(scan(), clean, KIT_HERE).scores(np.array([1]))[0]
 
 
 def test_has_no_score_of_a_series_that_is_held_before_the_model() -> None:

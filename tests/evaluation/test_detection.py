@@ -27,7 +27,14 @@ from mri_guard.evaluation.gallery import INDEX
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
-from mri_guard.records import Anomaly, CalibratedScore, Decision, Outcome, Preprocessed
+from mri_guard.records import (
+    Anomaly,
+    CalibratedScore,
+    Decision,
+    Outcome,
+    Perturbation,
+    Preprocessed,
+)
 from tests.toys import toy_brain, with_lesion
 
 SIDE, SLICES = 96, 14
@@ -76,8 +83,11 @@ class Nothing:
     def calibrate(self, score: float) -> CalibratedScore:
         raise AssertionError(score)
 
+    def combine(self, results: object) -> Perturbation:
+        return Perturbation(p_values={"none": 1.0})
+
     def policy(
-        self, checks: object, detectors: object, calibrated: object, second_look: object = None
+        self, checks: object, perturbation: object, calibrated: object, second_look: object = None
     ) -> Decision:
         return Decision(outcome=Outcome.QUARANTINE, priority=None, reasons=("none",), detail="")
 
@@ -91,6 +101,7 @@ def kit(decoder: Decoder, strip: tuple[int, int] = (0, 0)) -> Kit:
         preprocess=Preprocess(HeadIsBrain(strip)),
         scorer=Bright(),
         detectors=(),
+        combine=nothing.combine,
         calibrate=nothing.calibrate,
         policy=nothing.policy,
     )

@@ -80,7 +80,7 @@ def kit_of(vae_config: VaeConfig) -> Iterator[Kit]:
     )
     calibration = Calibration(
         healthy_scores={"toys": (between,) * 60},
-        detectors={"feature_squeezing": (0.0,) * 60},
+        detectors={"feature_squeezing": (0.0,) * 100},
         voxels=wide_limits(),
     )
     tensors = {

@@ -6,6 +6,9 @@ import pytest
 from mri_guard.defences import Median
 from mri_guard.perturbation.detectors import FeatureSqueezing
 from mri_guard.records import Anomaly, Preprocessed
+from tests.perturbation.scans import scan_of
+
+SCAN = scan_of(2.0)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ def test_statistic_is_the_mean_change_of_the_map() -> None:
     image = np.full((8, 8, 1), 1.0, dtype=np.float32)
     image[4, 4, 0] = 65.0  # the median filter takes the spike away: 64 in one of 64 pixels
     detector = FeatureSqueezing(calibration=(0.0, 0.1, 1.5), squeezers=(Median(),))
-    result = detector(_preprocessed(image), _MeanScorer()(_preprocessed(image)), _MeanScorer())
+    seen = _preprocessed(image)
+    result = detector(SCAN, seen, _MeanScorer()(seen), _MeanScorer())
     assert result.statistic == pytest.approx(1.0)
     assert result.p_value == 2 / 4
 
@@ -34,7 +38,8 @@ def test_statistic_is_the_mean_change_of_the_map() -> None:
 def test_is_silent_when_squeezing_changes_nothing() -> None:
     image = np.full((8, 8, 2), 0.5, dtype=np.float32)
     detector = FeatureSqueezing(calibration=(0.0, 0.1))
-    result = detector(_preprocessed(image), _MeanScorer()(_preprocessed(image)), _MeanScorer())
+    seen = _preprocessed(image)
+    result = detector(SCAN, seen, _MeanScorer()(seen), _MeanScorer())
     assert result.statistic == 0.0
     assert result.p_value == 1.0
 
@@ -47,4 +52,4 @@ def test_looks_at_the_brain_alone() -> None:
     elsewhere[4, 4, 0] = False
     detector = FeatureSqueezing(calibration=(0.0, 0.1))
     beside = replace(whole, brain=elsewhere)
-    assert detector(beside, _MeanScorer()(beside), _MeanScorer()).statistic == 0.0
+    assert detector(SCAN, beside, _MeanScorer()(beside), _MeanScorer()).statistic == 0.0

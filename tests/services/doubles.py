@@ -20,6 +20,7 @@ from mri_guard.records import (
     Decision,
     DetectorResult,
     Outcome,
+    Perturbation,
     Preprocessed,
     Priority,
     Scan,
@@ -96,9 +97,14 @@ def above_100(score: float) -> CalibratedScore:
     )
 
 
+def undisturbed(results: Sequence[DetectorResult]) -> Perturbation:
+    """Nothing was perturbed, whoever looked."""
+    return Perturbation(p_values={"none": 1.0})
+
+
 def by_threshold(
     checks: Sequence[CheckResult],
-    detectors: Sequence[DetectorResult],
+    perturbation: Perturbation | None,
     calibrated: CalibratedScore | None,
     second_look: SecondLook | None = None,
 ) -> Decision:
@@ -120,6 +126,7 @@ def load(folder: Path) -> Kit:
         preprocess=same_grid,
         scorer=brightness,
         detectors=(),
+        combine=undisturbed,
         calibrate=above_100,
         policy=by_threshold,
     )

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_guard.determinism import generator
+from mri_guard.perturbation.detectors import FeatureSqueezing, HighFrequency
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Anomaly, Preprocessed
 from mri_guard.training.calibrate import calibration_of
 from tests.toys import toy_brain, with_lesion
+
+DETECTORS = (HighFrequency(()), FeatureSqueezing(()))
 
 
 def _head_is_brain(
@@ -55,9 +58,13 @@ def test_keeps_the_score_and_the_highest_slice_of_each_healthy_scan(tmp_path: Pa
         (),
         Preprocess(_head_is_brain),
         _Extent(),
+        DETECTORS,
         cache=tmp_path / "cache",
     )
-    assert len(calibration.detectors["feature_squeezing"]) == 3
+    assert {name: len(some) for name, some in calibration.detectors.items()} == {
+        "high_frequency": 3,
+        "feature_squeezing": 3,
+    }
     healthy, lesion_free = "a", "b, slices without lesion"
     assert set(calibration.healthy_scores) == {healthy, lesion_free}
     assert calibration.highest_slices is not None
@@ -79,6 +86,7 @@ def test_a_scan_without_a_scored_slice_has_none_that_could_be_flagged(tmp_path: 
         (),
         Preprocess(_head_is_brain),
         no_slice,
+        DETECTORS,
         cache=tmp_path / "cache",
     )
     assert calibration.highest_slices == {"a": (0.0,)}

@@ -93,6 +93,7 @@ def strongest(found: Sequence[Found]) -> Found:
         history=tuple(value for one in found for value in one.history),
         queries=queries,
         first=first,
+        least=torch.stack([one.least for one in found]).amin(0),
     )
 
 

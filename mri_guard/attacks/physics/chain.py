@@ -47,7 +47,7 @@ class Chain(Distortion):
 
     def split(self, parameters: Tensor) -> list[Tensor]:
         """Parameters of each part, of its shape."""
-        own = parameters.split([part.rest().numel() for part in self.parts])
+        own = torch.split(parameters, [part.rest().numel() for part in self.parts])
         return [one.view(part.shape) for part, one in zip(self.parts, own, strict=True)]
 
     @staticmethod

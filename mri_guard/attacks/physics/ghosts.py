@@ -41,4 +41,5 @@ class Ghosts(Distortion):
         cosine, sine = parameters[0]
         modulation = 1 + DEEPEST * self.epsilon * (cosine * turns.cos() - sine * turns.sin())
         lines = modulation[:, None] if self.axis == 0 else modulation
-        return torch.fft.ifft(torch.fft.fft(image, dim=side) * lines, dim=side).abs()
+        ghosted: Tensor = torch.fft.ifft(torch.fft.fft(image, dim=side) * lines, dim=side).abs()
+        return ghosted

@@ -44,7 +44,8 @@ class Moves(Distortion):
             taken[acquired[round(start * count) : round(end * count)].copy()] = True
             lines = taken[:, None] if self.axis == 0 else taken
             spectrum = torch.where(lines, self._moved(image, move), spectrum)
-        return torch.fft.ifft2(spectrum).abs()
+        moved: Tensor = torch.fft.ifft2(spectrum).abs()
+        return moved
 
     def _moved(self, image: Tensor, move: Tensor) -> Tensor:
         """k-space of the moved head."""
@@ -55,4 +56,5 @@ class Moves(Distortion):
             for n, shift in zip(image.shape[2:], shift_px, strict=True)
         )
         angle = -2 * math.pi * (along_x[:, None] + along_y)
-        return torch.fft.fft2(turned) * torch.polar(torch.ones_like(angle), angle)
+        spectrum: Tensor = torch.fft.fft2(turned) * torch.polar(torch.ones_like(angle), angle)
+        return spectrum

@@ -8,20 +8,19 @@ squeezers gets past them (He et al. 2017, arXiv:1706.04701): this detector is fo
 and takes no credit against those who do.
 """
 
-import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from mri_guard.defences import BitDepth, Median
-from mri_guard.metrics.conformal import p_value
+from mri_guard.perturbation.detector import ConformalDetector
 from mri_guard.ports import Scorer
-from mri_guard.records import Anomaly, DetectorResult, Preprocessed
+from mri_guard.records import Anomaly, Preprocessed, Scan
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureSqueezing:
+class FeatureSqueezing(ConformalDetector):
     """Largest mean change of the anomaly map under any squeezer.
 
     Attributes:
@@ -30,26 +29,16 @@ class FeatureSqueezing:
     """
 
     name: ClassVar[str] = "feature_squeezing"
+    resolution: ClassVar[float] = 0.005
     calibration: tuple[float, ...]
     squeezers: tuple[BitDepth | Median, ...] = (Median(),)
 
-    def statistic(self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer) -> float:
+    def statistic(
+        self, scan: Scan, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer
+    ) -> float:
         """max over squeezers of the signed map's mean absolute change in the brain, its unit."""
         changes = (
             scorer(replace(preprocessed, image=squeeze(preprocessed.image))).signed - anomaly.signed
             for squeeze in self.squeezers
         )
         return float(np.max([np.abs(change[preprocessed.brain]).mean() for change in changes]))
-
-    def __call__(
-        self, preprocessed: Preprocessed, anomaly: Anomaly, scorer: Scorer
-    ) -> DetectorResult:
-        """Statistic and conformal p-value."""
-        start = time.perf_counter()
-        statistic = self.statistic(preprocessed, anomaly, scorer)
-        return DetectorResult(
-            name=self.name,
-            statistic=statistic,
-            p_value=p_value(statistic, self.calibration),
-            milliseconds=(time.perf_counter() - start) * 1000,
-        )

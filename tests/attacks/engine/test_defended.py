@@ -64,7 +64,10 @@ def test_stack_goes_through_a_transformation_of_volumes_slice_by_slice() -> None
 def test_strongest_keeps_the_best_of_each_goal_and_counts_all_looks() -> None:
     def found(margins: list[float], history: tuple[float, ...], first: list[int]) -> Found:
         image = torch.full((1,), max(history))
-        return Found(image, torch.tensor(margins), history, len(history), torch.tensor(first))
+        least = torch.tensor([0.1 if look else torch.inf for look in first])
+        return Found(
+            image, torch.tensor(margins), history, len(history), torch.tensor(first), least
+        )
 
     one, two = found([1.0, -1.0], (-2.0, 0.0), [2, 0]), found([-1.0, 3.0], (-2.0, 1.0, 2.0), [0, 3])
     best = strongest([one, two])
@@ -72,4 +75,5 @@ def test_strongest_keeps_the_best_of_each_goal_and_counts_all_looks() -> None:
     assert best.history == (-2.0, 0.0, -2.0, 1.0, 2.0)
     assert best.queries == 5
     assert best.first.tolist() == [2, 5]
+    assert best.least.tolist() == pytest.approx([0.1, 0.1])
     assert best.image.tolist() == [2.0]

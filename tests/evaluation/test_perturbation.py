@@ -1,0 +1,104 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mri_guard.artifacts import RicianNoise
+from mri_guard.attacks import Pgd
+from mri_guard.errors import SettingsError
+from mri_guard.evaluation.perturbation import (
+    aware,
+    carried_back,
+    decided_victim,
+    evaluate_perturbation,
+    with_artifact,
+)
+from mri_guard.journey import Kit
+from mri_guard.preprocess import Preprocess
+from mri_guard.readers import Decoder
+from tests.evaluation.test_watched import SCAN, SEEN, kit  # noqa: F401 - a fixture
+from tests.perturbation.scans import scan_of
+from tests.test_journey import KIT
+
+
+def _inside(
+    image: NDArray[np.float32], head: NDArray[np.bool_], spacing_mm: float
+) -> NDArray[np.bool_]:
+    return head
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    voxels = np.where(SCAN.voxels > 0.2, 1000 * SCAN.voxels, 20).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, SCAN.affine), tmp_path / "0.nii.gz")
+    path = tmp_path / "manifest.csv"
+    header = ["scan", "mask", "subject", "label", "split", "sequence", "site"]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [header, ["0.nii.gz", "", "a", "healthy", "test", "FLAIR", "toy"]]
+        )
+    return path
+
+
+def test_counts_alarms_catches_and_misses_with_intervals(
+    kit: Kit,  # noqa: F811 - a fixture
+    manifest: Path,
+) -> None:
+    with Decoder() as decoder:
+        found = evaluate_perturbation(
+            manifest,
+            ["test"],
+            replace(kit, decoder=decoder, preprocess=Preprocess(_inside)),
+            command="as tested",
+            alpha=0.05,
+            scale=1.0,
+            seed=0,
+            epsilons=(8.0,),
+            attack=Pgd(steps=2),
+        )
+    assert found.kind == "perturbation"
+    names = set(found.metrics)
+    assert {"false_alarms", "false_alarms_learnt", "artifact_alarms"} <= names
+    assert {"success_8_255", "unnoticed_success_8_255"} <= names
+    assert found.metrics["false_alarms"].n == 1
+    assert found.metrics["artifact_alarms"].n == 6
+    assert found.metrics["artifact_alarms_rician_noise"].n == 1
+    (row,) = found.tables["attacked"]
+    assert row["epsilon"] == 8.0
+    assert row["changed"] is (found.metrics["success_8_255"].value == 1)
+    with pytest.raises(SettingsError, match="no scan"):
+        evaluate_perturbation(manifest, ["train"], kit, command="", alpha=0.05, scale=1.0, seed=0)
+
+
+def test_what_a_detector_notices_counts_for_nothing(kit: Kit) -> None:  # noqa: F811 - a fixture
+    victim = aware(decided_victim(kit, SEEN, 1.0), kit, SCAN, SEEN)
+    assert victim.hidden is not None
+    found = Pgd(steps=2)(victim, 0.2, np.random.default_rng(0))
+    assert bool((victim.hidden(found.image) > 0).all())
+
+
+def test_wants_a_score_with_a_gradient() -> None:
+    with pytest.raises(SettingsError, match="gradient"):
+        decided_victim(KIT, SEEN, 1.0)
+
+
+def test_a_change_comes_back_to_the_scanners_voxels_in_whole_numbers() -> None:
+    scan = scan_of(2.0, np.full((64, 64, 6), 500, np.float32))
+    seen = replace(SEEN, intensity_low=0.0, intensity_high=1000.0, affine=scan.affine)
+    change = np.zeros(SEEN.image.shape, np.float32)
+    change[10, 12, 3] = -0.02
+    back = carried_back(change[:64, :64], seen, scan)
+    assert back.voxels[10, 12, 3] == 500  # nothing darker than what was there
+    back = carried_back(-change[:64, :64], replace(seen), scan_of(2.0, scan.voxels * 1.0))
+    assert np.array_equal(back.voxels, np.rint(back.voxels))
+
+
+def test_an_artifact_is_of_its_strength_in_normalised_intensity() -> None:
+    voxels = np.full((64, 64, 6), 800, np.float32)
+    seen = replace(SEEN, intensity_low=0.0, intensity_high=1000.0)
+    noisy = with_artifact(RicianNoise(0.05, 1), scan_of(1.0, voxels), seen)
+    assert noisy.voxels.std() == pytest.approx(50, rel=0.1)

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+import bundles
+from mri_guard import bundle
+from mri_guard.errors import NotCalibratedError
+from mri_guard.perturbation.detectors import FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.preprocess import Preprocess
+from mri_guard.readers.manifest import ManifestRow
+from mri_guard.training import bundle as training_bundle
+from mri_guard.training.bundle import with_detector_calibration
+from mri_guard.training.perturbation import (
+    aligned,
+    calibrate_on,
+    learn_detectors,
+    learn_from,
+    with_signs,
+)
+from tests.perturbation.scans import noisy
+
+
+def _row(split: str, label: str) -> ManifestRow:
+    return ManifestRow(
+        scan=Path("none"),
+        mask=None,
+        subject=f"{split} {label}",
+        label=label,
+        split=split,
+        contrast=None,
+        attributes={},
+    )
+
+
+ROWS = [
+    _row(split, label)
+    for split in ("train", "validation", "calibration", "test", "")
+    for label in ("healthy", "abnormal")
+]
+
+
+def test_learns_from_no_scan_that_calibrates_and_never_looks_at_the_test() -> None:
+    learning, calibrating = learn_from(ROWS), calibrate_on(ROWS)
+    assert {row.subject for row in learning} == {"validation healthy", "validation abnormal"}
+    assert {row.subject for row in calibrating} == {
+        "train abnormal",
+        "calibration healthy",
+        "calibration abnormal",
+    }
+
+
+def test_random_signs_stay_in_the_head() -> None:
+    _, seen = noisy(np.random.default_rng(0))
+    change = with_signs(seen, 0.02, np.random.default_rng(1)).image - seen.image
+    assert np.all(change[~seen.head] == 0)
+    assert np.abs(change[seen.head]) == pytest.approx(0.02, abs=1e-6)
+    assert abs(change[seen.head].mean()) < 1e-3
+
+
+def test_keeps_the_order_of_scans() -> None:
+    assert aligned([{"a": 1.0, "b": 5.0}, {"a": 0.0, "b": 6.0}]) == {
+        "a": (1.0, 0.0),
+        "b": (5.0, 6.0),
+    }
+    assert aligned([]) == {}
+
+
+def test_needs_scans_enough_to_learn_from(tmp_path: Path) -> None:
+    preprocess = Preprocess(lambda image, head, spacing_mm: head)
+    with pytest.raises(NotCalibratedError, match="0 scans of the split validation"):
+        learn_detectors((), preprocess, seed=0, cache=tmp_path)
+
+
+def test_changes_nothing_else_in_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detectors = (
+        HighFrequency(()),
+        Learnt((), (1.0, 2.0, 3.0, 4.0)),
+        FeatureSqueezing(()),
+    )
+    clean = {one.name: tuple(float(i) for i in range(120)) for one in detectors}
+    monkeypatch.setattr(training_bundle, "learn_detectors", lambda *_, **__: detectors)
+    monkeypatch.setattr(training_bundle, "clean_statistics", lambda *_, **__: clean)
+    for version in ("9", "10"):  # a bundle that has them already is renewed
+        source = bundles.DEFAULT if version == "9" else tmp_path
+        digest = with_detector_calibration(
+            source, (), tmp_path, work=tmp_path, version=version, console=Console()
+        )
+    before, after = bundle.contents(bundles.DEFAULT), bundle.contents(tmp_path)
+    assert after[0] == before[0].model_copy(update={"version": "10"})
+    for key, tensor in before[1].items():
+        if not key.startswith("detectors."):
+            assert torch.equal(after[1][key], tensor), key
+    assert after[2] == before[2].model_copy(update={"detectors": clean})
+    assert after[3].startswith("# Model card: flair 10\n")
+    assert after[3].count("## Perturbation detectors") == after[3].count("## Voxel checks") == 1
+    with bundle.load(tmp_path) as kit:
+        assert kit.bundle_digest == digest
+        assert [one.name for one in kit.detectors] == [one.name for one in detectors]
