@@ -9,6 +9,9 @@ import numpy as np
 from mri_guard.attacks.engine import Access, Found, Search, Threat, Victim
 from mri_guard.attacks.physics import Moves, image_gradient, promise, seek
 
+SMALL = 0.1
+"""Share of the largest moves that are tried too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:
@@ -49,7 +52,11 @@ class Motion:
         gradient = image_gradient(search)
         every = [_drawn(victim, epsilon, rng) for _ in range(self.compared)]
         promised = sorted(((*promise(m, gradient), m) for m in every), key=lambda one: -one[0])
-        candidates = [(moves, start) for _, start, moves in promised[: self.liked]]
+        candidates = [
+            (moves, size * start)  # a small move may do more harm than a large one
+            for _, start, moves in promised[: self.liked]
+            for size in (1.0, SMALL)
+        ]
         for _ in range(self.draws):
             moves = _drawn(victim, epsilon, rng)
             candidates.append((moves, moves.draw(rng)))

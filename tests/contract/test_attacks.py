@@ -125,7 +125,8 @@ class Counting:
         return self.scores(image)
 
 
-BLACK_BOX: list[Any] = [kind for kind in ATTACKS if kind().access is not Access.GRADIENT]
+NO_GRADIENT: list[Any] = [kind for kind in ATTACKS if kind().access is not Access.GRADIENT]
+BLACK_BOX: list[Any] = [kind for kind in NO_GRADIENT if hasattr(kind(), "queries")]
 TOLD_DECISIONS: list[Any] = [kind for kind in ATTACKS if kind().access is Access.DECISION]
 
 
@@ -141,6 +142,14 @@ def test_asks_for_no_gradient_and_no_more_than_its_queries(
     attack = replace(kind(), queries=queries)
     found = attack(replace(victim, scores=counting), 0.05, generator(6, "contract"))
     assert len(counting.seen) == found.queries <= queries
+
+
+@pytest.mark.parametrize("kind", NO_GRADIENT, ids=lambda kind: kind.__name__)
+def test_asks_for_no_gradient_if_it_may_have_none(kind: Any) -> None:
+    victim = two_halves()
+    counting = Counting(victim.scores)
+    found = kind()(replace(victim, scores=counting), 0.05, generator(6, "contract"))
+    assert len(counting.seen) == found.queries
 
 
 @pytest.mark.parametrize("kind", TOLD_DECISIONS, ids=lambda kind: kind.__name__)
