@@ -57,6 +57,7 @@ from mri_guard.evaluation.robustness import table as robustness_table
 from mri_guard.evaluation.robustness_plan import OF_255, Plan, goals, suite
 from mri_guard.evaluation.sanitization import evaluate_sanitization
 from mri_guard.evaluation.sanitization import table as sanitization_table
+from mri_guard.evaluation.watched import hidden
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS
@@ -809,6 +810,12 @@ def robustness(
         list[str] | None,
         typer.Option("--by", help="Column to slice the figures by: sex, age, site."),
     ] = None,
+    aware: Annotated[
+        bool,
+        typer.Option(
+            "--aware", help="What the detectors notice counts for nothing: they are known."
+        ),
+    ] = False,
     gallery: Annotated[
         Path | None, typer.Option(help="Folder for pictures: before and after, and a plot.")
     ] = None,
@@ -852,6 +859,7 @@ def robustness(
                 command=_command(),
                 work=work,
                 gallery=gallery,
+                hidden=hidden if aware else None,
                 console=errors,
             )
         except KeyboardInterrupt:

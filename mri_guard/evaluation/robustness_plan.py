@@ -15,7 +15,7 @@ OF_255 = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Budgets of attacks on every voxel, in 255ths of normalised intensity; 0 always stands beside."""
 
 PREFERRED = ("apgd", "pgd", "square")
-"""The suite where nobody says otherwise: those of them that exist."""
+"""The suite where nobody says otherwise."""
 
 STRENGTHS = {"bias_field": (0.05, 0.1, 0.2)}
 """Budgets of attacks whose epsilon has a unit of its own, by name."""
@@ -100,7 +100,7 @@ class Result:
 
 
 def suite(names: Collection[str] = (), steps: int | None = None) -> tuple[Attack, ...]:
-    """Attacks by name, those of `PREFERRED` that exist where no name is given.
+    """Attacks by name, those of `PREFERRED` where no name is given.
 
     Args:
         names: of attacks.
@@ -113,7 +113,7 @@ def suite(names: Collection[str] = (), steps: int | None = None) -> tuple[Attack
     unknown = sorted(set(names) - kinds.keys())
     if unknown:
         raise SettingsError(f"no attack {', '.join(unknown)}; known are {', '.join(kinds)}")
-    wanted = list(dict.fromkeys(names)) or [name for name in PREFERRED if name in kinds]
+    wanted = list(dict.fromkeys(names)) or PREFERRED
     made = []
     for name in wanted:
         kind: Any = kinds[name]

@@ -28,6 +28,9 @@ STEP = 1.25
 SMOOTHING_PX, TOP_SHARE, DARK = 1.5, 0.05, 0.5
 """How a window is scored: as a slice is when the model is deployed, by the residual alone."""
 
+PARTS = ("window", "position", "target", "brain", "lesion")
+"""Of a batch, with a row for each window."""
+
 POWERS = tuple((i, j) for i in range(4) for j in range(4) if 1 <= i + j <= 3)
 """Of x and y in the logarithm of a bias field."""
 
@@ -76,7 +79,7 @@ def attacked(
     count = math.ceil(adversary.share * len(batch.window))
     strength = min(1.0, done / adversary.ramp) if adversary.ramp else 1.0
     epsilon, bias = adversary.epsilon * strength, adversary.bias * strength
-    first = replace(batch, **{part: getattr(batch, part)[:count] for part in _PARTS})
+    first = replace(batch, **{part: getattr(batch, part)[:count] for part in PARTS})
     inside = first.window != 0
     powers = _powers(first.window)
 
@@ -107,9 +110,6 @@ def attacked(
         window=torch.cat([window, batch.window[count:]]),
         target=torch.cat([target, batch.target[count:]]),
     )
-
-
-_PARTS = ("window", "position", "target", "brain", "lesion")
 
 
 def _harm(model: Vae, batch: Batch, window: Tensor, adversary: Adversary) -> Tensor:
