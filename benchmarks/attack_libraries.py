@@ -41,11 +41,11 @@ from mri_guard.anomaly.residual import GRID
 from mri_guard.attacks import Apgd, AutoEnsemble, CarliniWagner, DeepFool, Pgd, PgdL2, Victim
 from mri_guard.attacks.engine import L2, AsClassifier
 from mri_guard.determinism import generator
-from mri_guard.evaluation.under_attack import slice_victim
 from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.phantom import draw_parameters, render
 from mri_guard.phantom.preprocessed import preprocessed
 from mri_guard.records import Contrast, Preprocessed
+from mri_guard.under_attack import slice_victim
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports from scipy's old places

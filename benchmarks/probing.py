@@ -34,7 +34,7 @@ from mri_guard.journey import Kit
 from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.perturbation.fingerprint import COUNT, NEAR, fingerprint, overlap
 from mri_guard.phantom import draw_parameters, render
-from mri_guard.preprocess import to_scan_grid
+from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.readers.nifti import read_nifti
 from mri_guard.records import Contrast, Scan, ScanHeader
@@ -211,9 +211,8 @@ def attacks(scan: Scan, kit: Kit) -> Iterator[tuple[int, Scan]]:
     )
     for epsilon in (2, 4, 8):
         found = Pgd(steps=5)(victim, epsilon / 255, generator(0, "probing", "pgd", epsilon))
-        change = to_scan_grid(volume(found.image - image), seen.affine, scan)
-        units = np.float32(seen.intensity_high - seen.intensity_low)
-        yield epsilon, with_voxels(scan, whole(scan.voxels + change * units))
+        changed = changed_voxels(scan, seen, volume(found.image - image))
+        yield epsilon, with_voxels(scan, whole(changed))
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from mri_guard.anomaly import ModelConfig, VaeConfig, VaeScorer, tensors
 from mri_guard.anomaly.scorer import slice_scores
 from mri_guard.attacks import ATTACKS, Access, Direction, Found, Pgd, Victim
 from mri_guard.determinism import generator
-from mri_guard.evaluation.under_attack import slice_victim, slices_of
 from mri_guard.phantom import LesionKind, draw_parameters, render
 from mri_guard.phantom.preprocessed import preprocessed
 from mri_guard.records import Contrast, Preprocessed
+from mri_guard.under_attack import slice_victim, slices_of
 
 COLUMNS = ("", "looks", "1/4", "1/2", "1/1", "each", "passed", "at look", "seconds")
 

@@ -13,12 +13,12 @@ from mri_guard.attacks import Pgd
 from mri_guard.determinism import generator
 from mri_guard.errors import BundleError
 from mri_guard.evaluation.ablation import NotInOwnSpreads
-from mri_guard.evaluation.under_attack import scan_victim
 from mri_guard.journey import Kit
 from mri_guard.phantom import Lesion, LesionKind, Phantom, draw_parameters, render
 from mri_guard.phantom import write_dicom_series as write
 from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.records import Contrast, Outcome, Scan, ScanHeader
+from mri_guard.under_attack import scan_victim
 
 CONTRAST = Contrast.FLAIR
 LARGEST = 4095

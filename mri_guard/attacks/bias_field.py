@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mri_guard.attacks.engine import Access, Found, Search, Threat, Victim
-from mri_guard.attacks.physics import SmoothField, image_gradient, promise, seek
+from mri_guard.attacks.engine import Access, Found, Threat, Victim
+from mri_guard.attacks.physics import SmoothField, worst_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,5 @@ class BiasField:
                 1 / (1 + epsilon) and 1 + epsilon.
             rng: draws the starts.
         """
-        search, fields = Search(victim), SmoothField.of(victim, epsilon)
-        first = promise(fields, image_gradient(search))[1]
-        drawn = [fields.draw(rng) for _ in range(self.draws)]
-        candidates = [(fields, one) for one in (first, *drawn)]
-        seek(search, candidates, starts=self.starts, steps=self.steps)
-        return search.found()
+        fields = SmoothField.of(victim, epsilon)
+        return worst_in(victim, fields, rng, draws=self.draws, starts=self.starts, steps=self.steps)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mri_guard.attacks.engine import Access, Found, Search, Threat, Victim
-from mri_guard.attacks.physics import Warping, image_gradient, promise, seek
+from mri_guard.attacks.engine import Access, Found, Threat, Victim
+from mri_guard.attacks.physics import Warping, worst_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,5 @@ class Deformation:
             epsilon: 1 allows displacements of 4 mm.
             rng: draws the starts.
         """
-        search, bends = Search(victim), Warping.of(victim, epsilon)
-        first = promise(bends, image_gradient(search))[1]
-        drawn = [bends.draw(rng) for _ in range(self.draws)]
-        candidates = [(bends, one) for one in (first, *drawn)]
-        seek(search, candidates, starts=self.starts, steps=self.steps)
-        return search.found()
+        bends = Warping.of(victim, epsilon)
+        return worst_in(victim, bends, rng, draws=self.draws, starts=self.starts, steps=self.steps)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mri_guard.attacks.engine import Access, Found, Search, Threat, Victim
-from mri_guard.attacks.physics import ChannelNoise, image_gradient, promise, seek
+from mri_guard.attacks.engine import Access, Found, Threat, Victim
+from mri_guard.attacks.physics import ChannelNoise, worst_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,5 @@ class RicianNoise:
             epsilon: 1 allows a sigma of 0.15 normalised intensity in each channel.
             rng: draws the starts.
         """
-        search, noises = Search(victim), ChannelNoise(victim, epsilon)
-        first = promise(noises, image_gradient(search))[1]
-        drawn = [noises.draw(rng) for _ in range(self.draws)]
-        candidates = [(noises, one) for one in (first, *drawn)]
-        seek(search, candidates, starts=self.starts, steps=self.steps)
-        return search.found()
+        noises = ChannelNoise(victim, epsilon)
+        return worst_in(victim, noises, rng, draws=self.draws, starts=self.starts, steps=self.steps)

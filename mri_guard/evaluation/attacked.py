@@ -25,9 +25,9 @@ import mri_guard
 from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Attack, Direction, Threat, Victim
 from mri_guard.determinism import generator
-from mri_guard.evaluation.under_attack import scan_victim, slice_victim, slices_of
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Preprocessed
+from mri_guard.under_attack import scan_victim, slice_victim, slices_of
 
 Level = Literal["slices", "scan"]
 """What the goals are: the score of each slice of one kind, or the scan's own."""
@@ -348,7 +348,7 @@ def digest_of(*parts: object) -> str:
 def code_digest() -> str:
     """SHA-256 of the source that answers depend on, hex."""
     root = Path(mri_guard.__path__[0])
-    files = [root / "evaluation" / "under_attack.py", Path(inspect.getfile(Bench))]
+    files = [root / "under_attack.py", Path(inspect.getfile(Bench))]
     for part in CODE:
         path = root / part
         files += sorted(path.rglob("*.py")) if path.is_dir() else [path]

@@ -25,7 +25,6 @@ from mri_guard.attacks import Attack, Direction, Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
-from mri_guard.evaluation.under_attack import scan_victim
 from mri_guard.evaluation.watched import hidden
 from mri_guard.journey import Kit
 from mri_guard.ports import Artifact
@@ -33,6 +32,7 @@ from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
 from mri_guard.readers.sources import open_sources
 from mri_guard.records import DetectorResult, Preprocessed, Scan
+from mri_guard.under_attack import scan_victim
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mri_guard.anomaly import VaeScorer, slice_gap_mm, tensors
+from mri_guard.attacks.engine import straight_through
 from mri_guard.decision import ThresholdPolicy
 from mri_guard.defences import Median
 from mri_guard.errors import SettingsError
@@ -79,9 +80,12 @@ def statistic(detector: Detector, kit: Kit, scan: Scan, preprocessed: Preprocess
     noise = torch.from_numpy(noise_log_ratios(scan)).float().to(device)
     gap_mm = slice_gap_mm(preprocessed)
 
+    pooled = straight_through(
+        lambda image: log_ratios(image, brain), lambda image: log_ratios(image, brain, torch.mean)
+    )
+
     def excess(image: Tensor) -> Tensor:
-        smooth = log_ratios(image, brain, torch.mean)
-        return smooth + (log_ratios(image.detach(), brain) - smooth).detach() - noise
+        return pooled(image) - noise
 
     match detector:
         case HighFrequency():

@@ -5,11 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from mri_guard.anomaly import VaeScorer, slice_gap_mm, tensors
-from mri_guard.attacks import Pgd, Victim
+from mri_guard.anomaly import VaeScorer
+from mri_guard.attacks import Pgd
 from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores
 from mri_guard.defences import smoothed
 from mri_guard.determinism import generator
@@ -20,6 +18,7 @@ from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Preprocessed
 from mri_guard.training.calibrate import healthy_part
 from mri_guard.training.data import prepared_scan, preprocess_digest
+from mri_guard.under_attack import scan_victim
 
 logger = logging.getLogger(__name__)
 
@@ -92,13 +91,5 @@ def attacked_score(
         steps: of the attack.
         rng: draws its start.
     """
-    device = next(scorer.model.parameters()).device
-    image, brain = tensors(preprocessed, device)
-    head = torch.from_numpy(np.moveaxis(preprocessed.head, 2, 0).copy())[:, None].to(device)
-    gap_mm = slice_gap_mm(preprocessed)
-
-    def score(changed: Tensor) -> Tensor:
-        return scorer.score_tensor(changed, brain, gap_mm)[None]
-
-    victim = Victim(image, head, score, "alarm", threshold=0.0)
+    victim = scan_victim(scorer, preprocessed, direction="alarm", threshold=0.0)
     return float(victim.scores_of(Pgd(steps=steps)(victim, epsilon, rng).margins))

@@ -11,7 +11,7 @@ from mri_guard.attacks.physics.distortion import Distortion
 from mri_guard.attacks.physics.ghosts import Ghosts
 from mri_guard.attacks.physics.moves import Moves
 from mri_guard.attacks.physics.pose import Pose
-from mri_guard.attacks.physics.seek import climb, image_gradient, promise, seek
+from mri_guard.attacks.physics.seek import climb, image_gradient, promise, seek, worst_in
 from mri_guard.attacks.physics.smooth_field import SmoothField
 from mri_guard.attacks.physics.stripes import Stripes
 from mri_guard.attacks.physics.warping import Warping
@@ -31,4 +31,5 @@ __all__ = [
     "image_gradient",
     "promise",
     "seek",
+    "worst_in",
 ]

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mri_guard.attacks.engine import Search, Space, ascend
+from mri_guard.attacks.engine import Found, Search, Space, Victim, ascend
 
 
 def promise(space: Space, image_gradient: Tensor) -> tuple[float, Tensor]:
@@ -68,6 +69,28 @@ def seek(
                 last_step_size=step_size / 10,
                 momentum=0.5,
             )
+
+
+def worst_in(
+    victim: Victim, space: Space, rng: np.random.Generator, *, draws: int, starts: int, steps: int
+) -> Found:
+    """The furthest that any parameters of one space came, from what the clean gradient promises
+    most and from random draws.
+
+    Args:
+        victim: that is attacked.
+        space: of the parameters.
+        rng: makes the draws.
+        draws: random parameters that are tried first.
+        starts: see `seek`.
+        steps: see `climb`.
+    """
+    search = Search(victim)
+    first = promise(space, image_gradient(search))[1]
+    drawn = [space.draw(rng) for _ in range(draws)]
+    candidates = [(space, one) for one in (first, *drawn)]
+    seek(search, candidates, starts=starts, steps=steps)
+    return search.found()
 
 
 def climb(

@@ -7,7 +7,7 @@ import torch
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.attacks import Apgd, DeepFool, Posterior, Victim
 from mri_guard.determinism import generator
-from mri_guard.evaluation.under_attack import slice_victim
+from mri_guard.under_attack import slice_victim
 from tests.toys import TINY, plain_fusion, toy_brain
 
 
