@@ -39,7 +39,7 @@ class VaeConfig(Record):
     intensity_high: Finite = 3.0
     fusion: FusionConfig = FusionConfig()
     top_share: float = Field(default=0.01, gt=0, le=1)
-    slice_top_share: float = Field(default=0.05, gt=0, le=1)
+    slice_top_share: float = Field(default=0.01, gt=0, le=1)
     smallest_slice_px: int = Field(default=100, ge=1)
 
 

@@ -2,10 +2,13 @@
 
 from pydantic import Field, model_validator
 
-from mri_guard.anomaly import ModelConfig, VaeConfig
+from mri_guard.anomaly import FusionConfig, ModelConfig, VaeConfig
 from mri_guard.records import Record
 from mri_guard.training.adversary import Adversary
 from mri_guard.training.augmentation import Appearance
+
+SCORED = VaeConfig(fusion=FusionConfig(own_share=0.2))
+"""As new bundles score: what an attacker can move of the scan's own spread counts little."""
 
 
 class TrainConfig(Record):
@@ -45,7 +48,7 @@ class TrainConfig(Record):
             refused as a copy.
     """
 
-    vae: VaeConfig = VaeConfig()
+    vae: VaeConfig = SCORED
     steps: int = Field(default=4000, ge=1)
     batch: int = Field(default=8, ge=1)
     crop_px: int = Field(default=96, ge=16)
@@ -94,7 +97,7 @@ def large() -> TrainConfig:
     """For one large GPU: five slices at once, twelve times the width, whole brains in a window."""
     model = ModelConfig(neighbours=2, channels=(64, 128, 256, 384), latents=(4, 8, 16, 32))
     return TrainConfig(
-        vae=VaeConfig(model=model),
+        vae=SCORED.model_copy(update={"model": model}),
         steps=20_000,
         batch=64,
         crop_px=96,
@@ -112,4 +115,6 @@ def large() -> TrainConfig:
 def volume() -> TrainConfig:
     """For one large GPU, in three dimensions: five slices at once, and all of them restored."""
     model = ModelConfig(dimensions=3, neighbours=2, channels=(32, 64, 128, 192))
-    return large().model_copy(update={"vae": VaeConfig(model=model), "batch": 16})
+    return large().model_copy(
+        update={"vae": SCORED.model_copy(update={"model": model}), "batch": 16}
+    )

@@ -58,7 +58,9 @@ def fit_once(
     run = run_digest(config, seed, shapes, learn, hold_out)
     with _alone(out, console):
         if (out / MODEL).exists():
-            return _load(out / MODEL, config.vae, run)
+            before = _load(out / MODEL, config.vae, run)
+            if before is not None:
+                return before
         model = fit(
             learn,
             hold_out,
@@ -79,11 +81,17 @@ def _save(path: Path, model: TrainedModel, run: str) -> None:
     tensors = {f"vae.{key}": value for key, value in model.state.items()}
     tensors |= {f"healthy.{key}": value for key, value in model.statistics.items()}
     part = path.with_suffix(".part")
-    save_file(tensors, part, {"run": run, "report": json.dumps(model.report)})
+    metadata = {
+        "run": run,
+        "vae": model.config.model_dump_json(),
+        "report": json.dumps(model.report),
+    }
+    save_file(tensors, part, metadata)
     part.replace(path)
 
 
-def _load(path: Path, config: VaeConfig, run: str) -> TrainedModel:
+def _load(path: Path, config: VaeConfig, run: str) -> TrainedModel | None:
+    """None where its scores are made by another rule: what was learnt stands in the checkpoint."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -95,6 +103,8 @@ def _load(path: Path, config: VaeConfig, run: str) -> TrainedModel:
             f"the model in {path.parent.name} was trained with another seed, configuration or "
             "data: remove it, or work in another folder"
         )
+    if metadata.get("vae") != config.model_dump_json():
+        return None
     parts: dict[str, dict[str, Any]] = {"vae": {}, "healthy": {}}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")

@@ -1,12 +1,15 @@
 """Healthy scans under attack, and under noise: what the second look is calibrated on."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from safetensors.torch import save
 
-from mri_guard.anomaly import VaeScorer
+from mri_guard.anomaly import Fusion, VaeScorer
 from mri_guard.attacks import Pgd
 from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores
 from mri_guard.defences import smoothed
@@ -37,42 +40,82 @@ def second_look_scores(
     groups them.
 
     A scan costs as much as screening it `config.steps` times with gradient and `config.draws` times
-    without.
+    without. Each is kept once it is done: an interrupted call goes on after it.
 
     Args:
         rows: the calibration split.
         preprocess: as the bundle uses it.
         scorer: as the bundle uses it; on its device.
         config: of attack and noise.
-        cache: folder for preprocessed scans.
+        cache: folder for preprocessed scans and for scores.
         seed: of the attack's starts and of the noise.
         progress: called after each scan.
     """
     maker = preprocess_digest(preprocess)
+    kept = cache / f"second_look_{_run(rows, scorer, config, maker, seed)}.json"
+    done: dict[str, tuple[str, float, float] | None] = (
+        json.loads(kept.read_text()) if kept.exists() else {}
+    )
     with_healthy = {row.site for row in rows if row.label == "healthy"}
-    attacked: dict[str, list[float]] = {}
-    medians: dict[str, list[float]] = {}
     with Decoder() as decoder:
         for number, row in enumerate(rows):
-            try:
-                scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
-                part = healthy_part(row, scan, lesion, with_healthy)
-                if part is not None:
-                    group, seen = part
-                    rng = generator(seed, "alarm", number)
-                    highest = attacked_score(scorer, seen, config.epsilon, config.steps, rng)
-                    rng = generator(seed, "smoothed", number)
-                    drawn = smoothed(scorer, seen, config.sigma, config.draws, rng).scan
-                    attacked.setdefault(group, []).append(highest)
-                    medians.setdefault(group, []).append(float(np.median(drawn)))
-            except InputError as error:
-                logger.warning("a calibration scan is left out: %s", error)
+            if str(number) not in done:
+                try:
+                    scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
+                    part = healthy_part(row, scan, lesion, with_healthy)
+                    done[str(number)] = part and (
+                        part[0],
+                        *_looked_at(scorer, part[1], config, seed, number),
+                    )
+                except InputError as error:
+                    logger.warning("a calibration scan is left out: %s", error)
+                    done[str(number)] = None
+                _keep(kept, done)
             progress()
+    attacked: dict[str, list[float]] = {}
+    medians: dict[str, list[float]] = {}
+    for number in range(len(rows)):
+        found = done[str(number)]
+        if found is not None:
+            group, highest, median = found
+            attacked.setdefault(group, []).append(highest)
+            medians.setdefault(group, []).append(median)
     return SecondLookScores(
         config=config,
         attacked={group: tuple(scores) for group, scores in attacked.items()},
         smoothed={group: tuple(scores) for group, scores in medians.items()},
     )
+
+
+def _looked_at(
+    scorer: VaeScorer, seen: Preprocessed, config: SecondLookConfig, seed: int, number: int
+) -> tuple[float, float]:
+    """Highest score under attack, and median under noise."""
+    rng = generator(seed, "alarm", number)
+    highest = attacked_score(scorer, seen, config.epsilon, config.steps, rng)
+    rng = generator(seed, "smoothed", number)
+    drawn = smoothed(scorer, seen, config.sigma, config.draws, rng).scan
+    return highest, float(np.median(drawn))
+
+
+def _run(
+    rows: Sequence[ManifestRow], scorer: VaeScorer, config: SecondLookConfig, maker: str, seed: int
+) -> str:
+    """SHA-256 of all that decides the scores, hex."""
+    scored = f"{scorer.config.model_dump_json()} {config.model_dump_json()} {maker} {seed}"
+    sha = hashlib.sha256(scored.encode())
+    sha.update("".join(row.model_dump_json() for row in rows).encode())
+    sha.update(save({key: value.cpu() for key, value in scorer.model.state_dict().items()}))
+    if isinstance(scorer.fusion, Fusion):
+        sha.update(save(scorer.fusion.tensors()))
+    return sha.hexdigest()
+
+
+def _keep(path: Path, done: dict[str, tuple[str, float, float] | None]) -> None:
+    """Writes it, whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(done))
+    part.replace(path)
 
 
 def attacked_score(

@@ -78,6 +78,9 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "training.safetensors"
 
+AFTER_TRAINING = {"fusion", "top_share", "slice_top_share", "smallest_slice_px"}
+"""Fields of `VaeConfig` that no step depends on."""
+
 MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 """By dimensions. A fifth faster in two."""
 
@@ -511,8 +514,12 @@ def load_groups(
 def run_digest(
     config: TrainConfig, seed: int, shapes: Sequence[Window], *parts: Groups, processes: int = 1
 ) -> str:
-    """SHA-256 of all that decides a run, hex: an interrupted run goes on with the same only."""
-    sha = hashlib.sha256(f"{config.model_dump_json()} {seed} {processes}".encode())
+    """SHA-256 of all that decides a run, hex: an interrupted run goes on with the same only.
+
+    How evidence becomes scores is decided after the last step, and may be decided anew.
+    """
+    learnt = config.model_dump_json(exclude={"vae": AFTER_TRAINING})
+    sha = hashlib.sha256(f"{learnt} {seed} {processes}".encode())
     for subject in (subject for groups in parts for group in groups for subject in group):
         sha.update(subject.image.tobytes() + subject.centres.tobytes())
     for shape in shapes:

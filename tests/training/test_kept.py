@@ -51,6 +51,16 @@ def test_reads_what_it_kept_instead_of_training_again(
     assert first.config == again.config
 
 
+def test_measures_what_it_kept_anew_for_another_way_of_scoring(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    fusion = REFUSED.vae.fusion.model_copy(update={"restoration": 3.0})
+    vae = REFUSED.vae.model_copy(update={"fusion": fusion})
+    again = run(tmp_path, REFUSED.model_copy(update={"vae": vae}))
+    assert again.config == vae
+    assert torch.equal(first.statistics["atlas.spread"], again.statistics["atlas.spread"])
+    assert not torch.equal(first.statistics["fused.spread"], again.statistics["fused.spread"])
+
+
 def test_refuses_what_another_run_left_there(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(SettingsError, match="another seed"):

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from mri_guard.determinism import generator
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.training import bundle as training_bundle
+from mri_guard.training import second_look as module
 from mri_guard.training.card import with_second_look
 from mri_guard.training.second_look import attacked_score, second_look_scores
 from tests.toys import TINY, plain_fusion, toy_brain
@@ -59,6 +61,37 @@ def test_scores_what_is_healthy_attacked_and_under_noise(scorer: VaeScorer, tmp_
         }
     assert scores.config == LOOK
     assert len(seen) == 3
+
+
+def test_goes_on_after_the_last_scan_that_was_done(
+    scorer: VaeScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    original = module.attacked_score
+
+    def interrupted(*args: Any) -> float:
+        asked.append(1)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    def scores(folder: str) -> SecondLookScores:
+        return second_look_scores(
+            read_manifest(manifest),
+            Preprocess(_head_is_brain),
+            scorer,
+            LOOK,
+            cache=tmp_path / folder,
+            seed=0,
+        )
+
+    manifest = _manifest(tmp_path)
+    whole = scores("whole")
+    monkeypatch.setattr(module, "attacked_score", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scores("parts")
+    assert scores("parts") == whole
+    assert len(asked) == 3  # of two healthy parts, the first was not attacked again
 
 
 def test_card_says_what_the_second_look_does_and_keeps_the_rest() -> None:

@@ -132,6 +132,21 @@ def test_refuses_to_go_on_with_another_run(tmp_path: Path) -> None:
         run(tmp_path, SHORT, seed=1)
 
 
+@pytest.mark.usefixtures("no_guards")
+def test_measures_trained_weights_anew_where_only_the_scoring_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fusion = TINY.fusion.model_copy(update={"restoration": 3.0, "own_share": 0.5})
+    vae = TINY.model_copy(update={"fusion": fusion, "slice_top_share": 0.2, "top_share": 0.1})
+    one = run(tmp_path, SHORT)
+    interrupted_after(monkeypatch, 0)  # no further step is taken
+    again = run(tmp_path, SHORT.model_copy(update={"vae": vae}))
+    assert again.config == vae
+    assert all(torch.equal(one.state[key], value) for key, value in again.state.items())
+    fused = [model.statistics["fused.spread"] for model in (one, again)]
+    assert not torch.equal(*fused)
+
+
 def test_refuses_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"not safetensors")
     with pytest.raises(SettingsError, match="does not read"):
