@@ -7,10 +7,14 @@ import numpy as np
 
 from mri_guard.attacks.engine import L2, Access, Found, Search, Threat, Victim, ascend
 
+NEAR = 0.4
+"""Of a random start that is kept: in so many dimensions all of a ball lies at its surface, and
+steps are spent on being rid of the noise; without any, they get past fewer kinks of a score."""
+
 
 @dataclass(frozen=True, slots=True)
 class PgdL2:
-    """Steps along the gradient from random starts, shrunk to the ball.
+    """Steps along the gradient from random starts near the clean image, shrunk to the ball.
 
     Attributes:
         steps: gradient steps from each start.
@@ -36,5 +40,6 @@ class PgdL2:
         ball = L2(victim, epsilon)
         search = Search(victim, ball.size)
         for _ in range(self.starts):
-            ascend(search, ball, ball.draw(rng), steps=self.steps, step_size=self.step_size)
+            start = NEAR * ball.draw(rng)
+            ascend(search, ball, start, steps=self.steps, step_size=self.step_size)
         return search.found()

@@ -37,15 +37,15 @@ def test_reaches_the_corner_of_the_ball_for_a_linear_score(
     torch.testing.assert_close(found.image - IMAGE, sign * 0.1 * weights.sign() * MASK)
 
 
-@pytest.mark.parametrize("score", [ripples, bowl, valley])
-def test_comes_at_least_as_far_as_plain_steps_where_a_score_is_curved(
-    score: Callable[[Tensor], Tensor],
+@pytest.mark.parametrize(("score", "gap"), [(ripples, 0.0), (bowl, 0.04), (valley, 12.0)])
+def test_comes_further_than_plain_steps_where_a_score_is_curved(
+    score: Callable[[Tensor], Tensor], gap: float
 ) -> None:
     attacked = victim(score)
     for seed in range(3):
         ours = max(Apgd(steps=60)(attacked, 0.1, generator(seed, "test")).history)
         plain = max(Pgd(steps=60)(attacked, 0.1, generator(seed, "test")).history)
-        assert ours >= plain - 0.01 * abs(plain)
+        assert ours > plain + gap
 
 
 def test_lets_go_of_goals_that_are_reached() -> None:
@@ -65,5 +65,8 @@ def test_keeps_the_best_of_goals_apart() -> None:
     attacked = two_halves()
     clean = attacked.margins(IMAGE)
     found = Apgd()(attacked, 0.05, generator(0, "test"))
-    # Each slice's values lie on one side of the bump: all of its voxels move by epsilon.
-    assert (found.margins - clean).tolist() == pytest.approx([0.05 * 120 / 256] * 2, rel=0.05)
+    # The second slice lies on one side of the bump: all of its voxels move by epsilon. Of the first
+    # some are so near to it that the random start puts them on its other side, for less.
+    low, high = ((found.margins - clean) / (0.05 * 120 / 256)).tolist()
+    assert high == pytest.approx(1, rel=1e-4)
+    assert 0.95 < low <= 1

@@ -27,7 +27,7 @@ def test_attacks_a_stranger_without_a_gradient_of_his() -> None:
     with torch.no_grad():
         image = generated(stranger, network, EPSILON)
         gain = float(stranger.scores(image))
-    assert gain > 0.4 * EPSILON  # of the most that any change in the ball gives
+    assert gain > 0.7 * EPSILON  # of the most that any change in the ball gives
     change = image - stranger.image
     assert change.abs().max() <= EPSILON + 1e-6
     assert not change[~stranger.mask].any()
@@ -40,4 +40,4 @@ def test_comes_further_the_longer_it_trains() -> None:
         GeneratorNetwork(steps=steps)(victim, EPSILON, generator(0, "test")).margins
         for steps in (3, 40)
     )
-    assert float(long) > 1.2 * float(short)
+    assert float(long) > 0.9 * EPSILON > 0.2 * EPSILON > float(short)

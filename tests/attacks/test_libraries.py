@@ -52,7 +52,7 @@ def test_comes_as_far_as_foolbox_in_the_largest_change(direction: Direction) -> 
     assert margin > float(victim.margins(IMAGE)) + 1
     for ours in (Pgd(steps=STEPS), Apgd(steps=STEPS), AutoEnsemble(steps=STEPS)):
         found = ours(victim, EPSILON, generator(0, "test"))
-        assert float(found.margins) >= margin - 0.02 * abs(margin)
+        assert float(found.margins) >= margin - 1e-4  # the one best answer, but for rounding
 
 
 def test_comes_as_far_as_foolbox_in_root_mean_square() -> None:
@@ -64,7 +64,7 @@ def test_comes_as_far_as_foolbox_in_root_mean_square() -> None:
     ours = PgdL2(steps=STEPS)(victim, EPSILON, generator(0, "test"))
     margin = float(victim.margins(theirs))
     assert margin > float(victim.margins(IMAGE)) + 1
-    assert float(ours.margins) >= margin - 0.02 * abs(margin)
+    assert float(ours.margins) >= 0.99 * margin
 
 
 def test_finds_a_change_as_small_as_foolbox_does() -> None:
@@ -76,7 +76,7 @@ def test_finds_a_change_as_small_as_foolbox_does() -> None:
     assert float(victim.margins(theirs)) >= 0
     ours = CarliniWagner()(victim, 10.0, generator(0, "test"))
     size = L2(victim, 1.0).size
-    assert float(ours.least) <= 1.02 * size(theirs - IMAGE)
+    assert float(ours.least) <= 0.8 * size(theirs - IMAGE)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ def test_reaches_the_ball_s_surface_along_the_weights() -> None:
     torch.testing.assert_close(found.image - IMAGE, best, atol=2e-3, rtol=0)
 
 
+def test_does_not_spend_its_steps_on_being_rid_of_noise() -> None:
+    attacked, weights = linear()
+    found = PgdL2(steps=8)(attacked, 0.1, generator(0, "test"))
+    best = 0.1 * 240**0.5 * (weights * MASK).norm()
+    gain = float(found.margins - attacked.margins(IMAGE))
+    assert gain > 0.98 * float(best)
+
+
 def test_takes_one_gradient_at_the_clean_image() -> None:
     # Curved: what is steepest at the clean image is not what is highest in the ball.
     attacked = victim(lambda x: -(x - IMAGE - 0.01).square().sum()[None])

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from mri_guard.attacks.engine.ascent import quiet
 from mri_guard.attacks.engine.search import Objective, Search
 from mri_guard.attacks.engine.space import Space
 
@@ -31,7 +32,7 @@ def ascend_adaptively(
     Args:
         search: looks.
         space: of the parameters.
-        start: parameters, within the space.
+        start: parameters, within the space; see `quiet`.
         steps: gradients that are taken.
         objective: that is climbed.
     """
@@ -42,8 +43,8 @@ def ascend_adaptively(
 
     if steps < 1:
         return start
-    now = before = start
-    value, gradient = climb(now)
+    value, gradient = climb(start)
+    now = before = quiet(space, start, gradient)
     best = (value, now, gradient)
     ends = checkpoints(steps)
     begun, best_then, size, halved, rises = 0, value, FIRST_SIZE, False, 0

@@ -26,7 +26,7 @@ def ascend(
     Args:
         search: looks.
         space: of the parameters.
-        start: parameters, within the space.
+        start: parameters, within the space; see `quiet`.
         steps: gradients that are taken; one look more is taken at the end.
         step_size: of the first step, as a share of the budget.
         last_step_size: of the last; between them it falls linearly. None: all alike.
@@ -39,8 +39,22 @@ def ascend(
     parameters, gathered = start, torch.zeros_like(start)
     for step in range(steps):
         _, gradient = search.climb(parameters, space.image, objective, aim)
+        if step == 0:
+            parameters = quiet(space, start, gradient)
         gathered = momentum * gathered + gradient / gradient.abs().mean().clamp_min(1e-20)
         size = step_size + (last - step_size) * step / max(1, steps - 1)
         parameters = space.project(parameters + size * space.steepest(gathered))
     search.look(space.image(parameters))
     return parameters
+
+
+def quiet(space: Space, start: Tensor, gradient: Tensor) -> Tensor:
+    """The start, at rest where it has no gradient: noise that no score feels is only seen, and of
+    an L2 budget it would take its share.
+
+    Args:
+        space: of the parameters.
+        start: parameters, within the space.
+        gradient: at the start, like it.
+    """
+    return torch.where(gradient == 0, space.rest(), start)
