@@ -52,12 +52,10 @@ from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
 from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
 from mri_guard.evaluation.perturbation import table as perturbation_table
-from mri_guard.evaluation.robustness import evaluate_robustness
+from mri_guard.evaluation.robustness import OF_255, Plan, evaluate_robustness, goals, hidden, suite
 from mri_guard.evaluation.robustness import table as robustness_table
-from mri_guard.evaluation.robustness_plan import OF_255, Plan, goals, suite
 from mri_guard.evaluation.sanitization import evaluate_sanitization
 from mri_guard.evaluation.sanitization import table as sanitization_table
-from mri_guard.evaluation.watched import hidden
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS

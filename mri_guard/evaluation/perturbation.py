@@ -25,7 +25,7 @@ from mri_guard.attacks import Attack, Direction, Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
-from mri_guard.evaluation.watched import hidden
+from mri_guard.evaluation.robustness import hidden
 from mri_guard.journey import Kit
 from mri_guard.ports import Artifact
 from mri_guard.preprocess.changed import changed_voxels

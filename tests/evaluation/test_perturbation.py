@@ -20,7 +20,7 @@ from mri_guard.evaluation.perturbation import (
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
-from tests.evaluation.test_watched import SCAN, SEEN, kit  # noqa: F401 - a fixture
+from tests.evaluation.robustness.test_watched import SCAN, SEEN, kit  # noqa: F401 - a fixture
 from tests.perturbation.scans import scan_of
 from tests.test_journey import KIT
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_guard.evaluation.aftermath import Aftermath, as_tensor, through_scanner
-from mri_guard.evaluation.attacked import Answer, read_answer, strongest, write_answer
-from mri_guard.evaluation.robustness_pictures import picks
+from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
+from mri_guard.evaluation.robustness.attacked import Answer, read_answer, strongest, write_answer
+from mri_guard.evaluation.robustness.pictures import picks
 from mri_guard.readers.dicom_series import read_series
 from mri_guard.records import (
     Anomaly,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mri_guard.attacks import Threat
 from mri_guard.calibration import ScoreCalibrator
-from mri_guard.evaluation.attacked import Bench, Level, Target
 from mri_guard.evaluation.detection import counted, in_slices, slice_positions
 from mri_guard.evaluation.evidence import Metric
-from mri_guard.evaluation.robustness_figures import (
+from mri_guard.evaluation.robustness.attacked import Bench, Level, Target
+from mri_guard.evaluation.robustness.figures import (
     Attacked,
     clean_figures,
     clean_threshold,
@@ -25,7 +25,7 @@ from mri_guard.evaluation.robustness_figures import (
     ratio,
     share,
 )
-from mri_guard.evaluation.robustness_plan import (
+from mri_guard.evaluation.robustness.plan import (
     AGE_BANDS,
     AT_90,
     DIRECTIONS,

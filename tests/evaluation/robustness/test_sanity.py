@@ -9,7 +9,7 @@ from torch import Tensor
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.attacks import Direction, Victim
 from mri_guard.determinism import generator
-from mri_guard.evaluation.robustness_sanity import MEANING, Check, Sanity, suspected
+from mri_guard.evaluation.robustness.sanity import MEANING, Check, Sanity, suspected
 from mri_guard.under_attack import slice_victim, slices_of
 from tests.attacks.victims import two_halves, victim
 from tests.toys import TINY, plain_fusion, toy_brain, with_lesion

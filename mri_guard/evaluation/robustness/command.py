@@ -25,8 +25,9 @@ from mri_guard.attacks import Direction, Threat
 from mri_guard.calibration import ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
-from mri_guard.evaluation.aftermath import Aftermath, as_tensor, through_scanner
-from mri_guard.evaluation.attacked import (
+from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
+from mri_guard.evaluation.robustness.attacked import (
     Answer,
     Bench,
     Detectors,
@@ -38,9 +39,8 @@ from mri_guard.evaluation.attacked import (
     strongest,
     unchanged,
 )
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
-from mri_guard.evaluation.robustness_pictures import Picture, picks, write_pictures
-from mri_guard.evaluation.robustness_plan import (
+from mri_guard.evaluation.robustness.pictures import Picture, picks, write_pictures
+from mri_guard.evaluation.robustness.plan import (
     DIRECTIONS,
     PICTURED_OF_255,
     SCANNER_OF_255,
@@ -48,8 +48,8 @@ from mri_guard.evaluation.robustness_plan import (
     Plan,
     Result,
 )
-from mri_guard.evaluation.robustness_sanity import MEANING, SUSPECTED, Check, suspected
-from mri_guard.evaluation.robustness_scene import Scene, slice_threshold
+from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Check, suspected
+from mri_guard.evaluation.robustness.scene import Scene, slice_threshold
 from mri_guard.journey import Kit
 from mri_guard.metrics.bootstrap import patient_counts
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest

@@ -6,9 +6,9 @@ from typing import Any
 
 from mri_guard.attacks import ATTACKS, Attack, Direction, Threat
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.aftermath import Aftermath
-from mri_guard.evaluation.attacked import Answer, Level
-from mri_guard.evaluation.robustness_sanity import Sanity
+from mri_guard.evaluation.robustness.aftermath import Aftermath
+from mri_guard.evaluation.robustness.attacked import Answer, Level
+from mri_guard.evaluation.robustness.sanity import Sanity
 from mri_guard.metrics.bootstrap import DRAWS
 
 OF_255 = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mri_guard.attacks import Direction
 from mri_guard.drawing import Plane, color_bar, gray, signed_overlay
-from mri_guard.evaluation.attacked import Answer
 from mri_guard.evaluation.evidence import Metric
+from mri_guard.evaluation.robustness.attacked import Answer
 from mri_guard.ports import Scorer
 from mri_guard.records import Preprocessed
 

@@ -24,10 +24,10 @@ from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.robustness import evaluate_robustness, table
-from mri_guard.evaluation.robustness_pictures import PLOT
-from mri_guard.evaluation.robustness_plan import Plan, goals, suite
-from mri_guard.evaluation.robustness_sanity import MEANING, SUSPECTED, Sanity
-from mri_guard.evaluation.robustness_scene import banded
+from mri_guard.evaluation.robustness.pictures import PLOT
+from mri_guard.evaluation.robustness.plan import Plan, goals, suite
+from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Sanity
+from mri_guard.evaluation.robustness.scene import banded
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.dicom_series import read_series
