@@ -6,7 +6,6 @@ larger ball around the clean one.
 """
 
 import hashlib
-import inspect
 import io
 import json
 import os
@@ -35,7 +34,18 @@ Level = Literal["slices", "scan"]
 Detectors = Callable[[Tensor], Tensor]
 """What holds an attacker who knows the detectors, see `Victim.hidden`."""
 
-CODE = ("anomaly", "attacks", "artifacts", "defences", "perturbation", "symmetry.py")
+HERE = "evaluation/robustness"
+CODE = (
+    "anomaly",
+    "attacks",
+    "artifacts",
+    "defences",
+    "perturbation",
+    "symmetry.py",
+    "under_attack.py",
+    f"{HERE}/attacked.py",
+    f"{HERE}/watched.py",
+)
 """What answers depend on, below the package; another version of it asks again."""
 
 GOES_ON = (Threat.LINF, Threat.L2)
@@ -345,14 +355,15 @@ def digest_of(*parts: object) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 of the source that answers depend on, hex."""
-    root = Path(mri_guard.__path__[0])
-    files = [root / "under_attack.py", Path(inspect.getfile(Bench))]
-    for part in CODE:
+def code_digest(*more: str) -> str:
+    """SHA-256 of the source that answers depend on, hex.
+
+    Args:
+        more: files or folders besides `CODE`, below the package.
+    """
+    root, sha = Path(mri_guard.__path__[0]), hashlib.sha256()
+    for part in (*CODE, *more):
         path = root / part
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    sha = hashlib.sha256()
-    for file in files:
-        sha.update(file.read_bytes() + b"\0")
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            sha.update(file.read_bytes() + b"\0")
     return sha.hexdigest()

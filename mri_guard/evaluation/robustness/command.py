@@ -28,6 +28,7 @@ from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
 from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.evaluation.robustness.attacked import (
+    HERE,
     Answer,
     Bench,
     Detectors,
@@ -370,9 +371,11 @@ def _sanity(
             "sanity",
             bench.bundle_digest,
             targets[number].digest(),
-            code_digest(),
+            code_digest(f"{HERE}/sanity.py"),
             repr(plan.sanity),
             direction,
+            bench.thresholds["slices"],
+            bench.scale,
             bench.seed,
         )
         path = bench.folder / f"{key}.json"
