@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mri_guard.attacks import Found, Pgd, Victim
-from mri_guard.attacks.engine import Linf, Search, ascend, shortfall
+from mri_guard.attacks.engine import Linf, Search, ascend, search_blocks, shortfall
 
 SUSPECTED = "masked gradients suspected"
 """What a report says where a check fails."""
@@ -138,29 +137,10 @@ class Sanity:
         return float(gains[: self.steps + 1].max()), float(gains[self.steps + 1 :].max())
 
     def _blind(self, victim: Victim, rng: np.random.Generator) -> float:
-        """Squares of one sign, kept where the sum of margins rises: a black box of few lines, after
-        Andriushchenko et al. 2020 (arXiv:1912.00049).
-        """
-        search, ball = Search(victim), Linf(victim, self.epsilon)
-        signs = rng.choice([-1.0, 1.0], size=(len(victim.image), 1, *victim.image.shape[2:]))
-        change = ball.project(self.epsilon * torch.as_tensor(signs).to(victim.image))
-        best = float(search.look(ball.image(change)).sum())
-        for _ in range(4 * self.steps):
-            tried = ball.project(self._square(change, rng))
-            reached = float(search.look(ball.image(tried)).sum())
-            if reached > best:
-                change, best = tried, reached
+        """A search by blocks, without a gradient."""
+        search = Search(victim)
+        search_blocks(search, Linf(victim, self.epsilon), rng, looks=4 * self.steps)
         return _gain(search.found())
-
-    def _square(self, change: Tensor, rng: np.random.Generator) -> Tensor:
-        """The change with a block of each slice at one end of the ball."""
-        rows, columns = change.shape[2:]
-        side = max(1, rows // 4)
-        x, y = rng.integers(0, rows - side + 1), rng.integers(0, columns - side + 1)
-        signs = torch.as_tensor(rng.choice([-1.0, 1.0], size=len(change))).to(change)
-        tried = change.clone()
-        tried[..., x : x + side, y : y + side] = self.epsilon * signs[:, None, None, None]
-        return tried
 
     def _noise(self, victim: Victim, rng: np.random.Generator) -> float:
         """Best of uniform changes."""
