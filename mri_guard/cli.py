@@ -924,25 +924,32 @@ def perturbation(
     limit_scans: Annotated[
         int | None, typer.Option(min=1, help="Take the first so many scans alone.")
     ] = None,
+    work: Annotated[
+        Path, typer.Option(help="What has been computed; an interrupted run goes on from here.")
+    ] = Path("var/perturbation"),
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """What the perturbation detectors catch, hold wrongly, and miss of one who knows them."""
     scores, policy = bundle_module.calibration(bundle)
     healthy = [score for group in scores.healthy_scores.values() for score in group]
-    with bundle_module.load(bundle) as kit:
-        evidence = evaluate_perturbation(
-            manifest,
-            split or ["test"],
-            kit,
-            command=_command(),
-            alpha=policy.perturbation_alpha,
-            scale=statistics.stdev(healthy),
-            seed=seed,
-            epsilons=epsilon or EPSILONS,
-            limit=limit_scans,
-            console=errors,
-        )
+    try:
+        with bundle_module.load(bundle) as kit:
+            evidence = evaluate_perturbation(
+                manifest,
+                split or ["test"],
+                kit,
+                command=_command(),
+                work=work,
+                alpha=policy.perturbation_alpha,
+                scale=statistics.stdev(healthy),
+                seed=seed,
+                epsilons=epsilon or EPSILONS,
+                limit=limit_scans,
+                console=errors,
+            )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, perturbation_table(evidence), as_json=as_json)
 
 

@@ -7,8 +7,6 @@ larger ball around the clean one.
 
 import hashlib
 import io
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -24,6 +22,7 @@ import mri_guard
 from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Attack, Direction, Threat, Victim
 from mri_guard.determinism import generator
+from mri_guard.evaluation.kept import digest_of, digest_of_arrays, keep
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Preprocessed
 from mri_guard.under_attack import scan_victim, slice_victim, slices_of
@@ -68,11 +67,8 @@ class Target:
 
     def digest(self) -> str:
         """SHA-256 of what an attack sees of it, hex."""
-        sha = hashlib.sha256()
         seen = self.preprocessed
-        for array in (seen.image, seen.brain, seen.head, seen.affine, self.lesion):
-            sha.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-        return sha.hexdigest()
+        return digest_of_arrays(seen.image, seen.brain, seen.head, seen.affine, self.lesion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,19 +335,6 @@ def write_answer(path: Path, answer: Answer) -> None:
         change=answer.change,
     )
     keep(path, written.getvalue())
-
-
-def keep(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; its folder is made when missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
-def digest_of(*parts: object) -> str:
-    """SHA-256 of plain values in their order, hex."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @cache
