@@ -831,8 +831,8 @@ def robustness(
 
     A gradient of a scan takes about a second on one core. Each attack takes its steps at each
     epsilon, on each scan for slices to evade, slices to alarm and the scan's own score: with 20
-    steps and six epsilons about six minutes a scan and attack. Sanity checks take about two minutes
-    on each scan that they look at.
+    steps and six epsilons about six minutes a scan and attack. Sanity checks take about three
+    minutes on each scan that they look at.
     """
     try:
         plan = Plan(

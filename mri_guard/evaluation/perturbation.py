@@ -27,7 +27,14 @@ from mri_guard.artifacts import ARTIFACTS
 from mri_guard.attacks import Attack, Direction, Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
+from mri_guard.evaluation.evidence import (
+    Evidence,
+    Metric,
+    code_version,
+    machine,
+    proportion,
+    suffix,
+)
 from mri_guard.evaluation.kept import digest_of, digest_of_arrays, once
 from mri_guard.evaluation.robustness import hidden
 from mri_guard.journey import Kit
@@ -154,7 +161,7 @@ class _Assessor:
         self, scan: Scan, seen: Preprocessed, epsilon: float, rng: np.random.Generator
     ) -> Part:
         """What comes of attacks on the scan, unaware and adaptive."""
-        kit, of = self.kit, f"{epsilon:g}_255"
+        kit, of = self.kit, suffix(epsilon)
         victim = decided_victim(kit, seen, self.scale)
         found = self.attack(victim, epsilon / 255, rng)
         changed = bool(found.first.all())

@@ -107,7 +107,7 @@ def test_counts_alarms_catches_and_misses_with_intervals(evidence: Evidence) -> 
     assert evidence.kind == "perturbation"
     figures = evidence.metrics
     assert {"false_alarms", "false_alarms_learnt", "artifact_alarms"} <= set(figures)
-    assert {"success_8_255", "unnoticed_success_8_255"} <= set(figures)
+    assert {"success_8_255", "unnoticed_success_0_5_255"} <= set(figures)
     assert figures["false_alarms"].n == 1
     assert figures["artifact_alarms"].n == 6
     assert figures["artifact_alarms_rician_noise"].n == 1

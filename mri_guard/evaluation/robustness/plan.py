@@ -29,16 +29,10 @@ SCANNER_OF_255 = (4.0, 8.0)
 PICTURED_OF_255 = 4.0
 """Budget that pictures show; the largest where it is not among those asked for."""
 
-AGE_BANDS = (40, 60)
-"""Years at which a new band begins."""
-
 LEVELS: tuple[Level, ...] = ("slices", "scan")
 DIRECTIONS: tuple[Direction, ...] = ("evade", "alarm")
 WORST = "worst"
 """Stands for the furthest of all attacks on every voxel."""
-
-OWN: dict[Level, str] = {"slices": "at_slice_threshold", "scan": "at_scan_threshold"}
-AT_90 = "at_90_specificity"
 
 
 @dataclass(frozen=True, slots=True)
