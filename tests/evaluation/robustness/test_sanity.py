@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mri_guard.anomaly import Vae, VaeScorer
+from mri_guard.anomaly import Vae, VaeScorer, frame, residual
 from mri_guard.attacks import Direction, Victim
 from mri_guard.determinism import generator
 from mri_guard.evaluation.robustness.sanity import (
@@ -66,6 +66,15 @@ def test_finds_nothing_wrong_with_a_scorer_of_ours(direction: Direction) -> None
 def test_finds_nothing_wrong_with_a_smooth_score() -> None:
     smooth = two_halves("alarm")
     assert not failed(replace(smooth, threshold=0.4))
+
+
+@pytest.mark.parametrize("direction", ["evade", "alarm"])
+def test_catches_a_median_whose_gradient_is_one_voxels(
+    direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (frame, residual):
+        monkeypatch.setattr(module, "median", Tensor.median)
+    assert "gradients_tell_the_way" in failed(tiny(direction))
 
 
 def test_catches_rounding_before_the_model() -> None:
