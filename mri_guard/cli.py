@@ -52,12 +52,10 @@ from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
 from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
 from mri_guard.evaluation.perturbation import table as perturbation_table
-from mri_guard.evaluation.robustness import evaluate_robustness
+from mri_guard.evaluation.robustness import OF_255, Plan, evaluate_robustness, goals, hidden, suite
 from mri_guard.evaluation.robustness import table as robustness_table
-from mri_guard.evaluation.robustness_plan import OF_255, Plan, goals, suite
 from mri_guard.evaluation.sanitization import evaluate_sanitization
 from mri_guard.evaluation.sanitization import table as sanitization_table
-from mri_guard.evaluation.watched import hidden
 from mri_guard.journey import Kit, examine
 from mri_guard.phantom import write_phantoms
 from mri_guard.phantom.parameters import LOOKS
@@ -833,8 +831,8 @@ def robustness(
 
     A gradient of a scan takes about a second on one core. Each attack takes its steps at each
     epsilon, on each scan for slices to evade, slices to alarm and the scan's own score: with 20
-    steps and six epsilons about six minutes a scan and attack. Sanity checks take as long again on
-    each scan that they look at.
+    steps and six epsilons about six minutes a scan and attack. Sanity checks take about three
+    minutes on each scan that they look at.
     """
     try:
         plan = Plan(
@@ -926,25 +924,32 @@ def perturbation(
     limit_scans: Annotated[
         int | None, typer.Option(min=1, help="Take the first so many scans alone.")
     ] = None,
+    work: Annotated[
+        Path, typer.Option(help="What has been computed; an interrupted run goes on from here.")
+    ] = Path("var/perturbation"),
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """What the perturbation detectors catch, hold wrongly, and miss of one who knows them."""
     scores, policy = bundle_module.calibration(bundle)
     healthy = [score for group in scores.healthy_scores.values() for score in group]
-    with bundle_module.load(bundle) as kit:
-        evidence = evaluate_perturbation(
-            manifest,
-            split or ["test"],
-            kit,
-            command=_command(),
-            alpha=policy.perturbation_alpha,
-            scale=statistics.stdev(healthy),
-            seed=seed,
-            epsilons=epsilon or EPSILONS,
-            limit=limit_scans,
-            console=errors,
-        )
+    try:
+        with bundle_module.load(bundle) as kit:
+            evidence = evaluate_perturbation(
+                manifest,
+                split or ["test"],
+                kit,
+                command=_command(),
+                work=work,
+                alpha=policy.perturbation_alpha,
+                scale=statistics.stdev(healthy),
+                seed=seed,
+                epsilons=epsilon or EPSILONS,
+                limit=limit_scans,
+                console=errors,
+            )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, perturbation_table(evidence), as_json=as_json)
 
 

@@ -40,6 +40,13 @@ def proportion(count: int, n: int, definition: str) -> Metric:
     return Metric(value=count / n, low=low, high=high, n=n, unit="scans", definition=definition)
 
 
+def suffix(of_255: float) -> str:
+    """How a budget, in 255ths of normalised intensity, ends a figure's name: `4_255`, `0_5_255`; no
+    point, so that half a 255th makes a name too.
+    """
+    return f"{round(of_255, 6):g}".replace(".", "_") + "_255"
+
+
 class Evidence(Record):
     """What one evaluation found.
 

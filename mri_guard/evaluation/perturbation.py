@@ -7,12 +7,15 @@ it: its figure stands beside theirs to show how little they hold.
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -24,14 +27,22 @@ from mri_guard.artifacts import ARTIFACTS
 from mri_guard.attacks import Attack, Direction, Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
-from mri_guard.evaluation.watched import hidden
+from mri_guard.evaluation.evidence import (
+    Evidence,
+    Metric,
+    code_version,
+    machine,
+    proportion,
+    suffix,
+)
+from mri_guard.evaluation.kept import digest_of, digest_of_arrays, once
+from mri_guard.evaluation.robustness import hidden
 from mri_guard.journey import Kit
 from mri_guard.ports import Artifact
 from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
 from mri_guard.readers.sources import open_sources
-from mri_guard.records import DetectorResult, Preprocessed, Scan
+from mri_guard.records import DetectorResult, Preprocessed, Record, Scan
 from mri_guard.under_attack import scan_victim
 
 logger = logging.getLogger(__name__)
@@ -50,6 +61,32 @@ TOGETHER = "together"
 UNAWARE = Pgd()
 
 
+class Asked(Record):
+    """One scan that all detectors were asked about.
+
+    Attributes:
+        figure: that it counts for.
+        definition: of the figure.
+        held: who held it, by name.
+    """
+
+    figure: str
+    definition: str
+    held: dict[str, bool]
+
+
+class Part(Record):
+    """What came of one part of what is done with a scan.
+
+    Attributes:
+        asked: what counts.
+        shown: what is told of it besides.
+    """
+
+    asked: tuple[Asked, ...]
+    shown: dict[str, bool | float | str] = Field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class _Tally:
     """Who held how many of what, by the name of a figure."""
@@ -58,12 +95,12 @@ class _Tally:
     asked: dict[str, int] = field(default_factory=dict)
     held: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def add(self, figure: str, definition: str, verdicts: dict[str, bool]) -> None:
-        """One scan that all were asked about."""
-        self.definitions[figure] = definition
-        self.asked[figure] = self.asked.get(figure, 0) + 1
-        for name, held in verdicts.items():
-            self.held[figure, name] = self.held.get((figure, name), 0) + held
+    def add(self, one: Asked) -> None:
+        """Counts one scan."""
+        self.definitions[one.figure] = one.definition
+        self.asked[one.figure] = self.asked.get(one.figure, 0) + 1
+        for name, held in one.held.items():
+            self.held[one.figure, name] = self.held.get((one.figure, name), 0) + held
 
     def metrics(self) -> dict[str, Metric]:
         """Shares with exact intervals; a detector's own stand under its name."""
@@ -83,7 +120,20 @@ class _Assessor:
     alpha: float
     scale: float
     attack: Attack
-    tally: _Tally = field(default_factory=_Tally)
+    seed: int
+
+    def parts(
+        self, number: int, scan: Scan, seen: Preprocessed, epsilons: Sequence[float]
+    ) -> Iterator[tuple[str, Callable[[], Part]]]:
+        """What is done with a scan, by name: each part draws from a stream of its own."""
+        yield "clean", partial(self.clean, scan, seen)
+        for kind in ARTIFACTS:
+            rng = generator(self.seed, "perturbation", "artifact", number, kind.__name__)
+            drawn = kind.draw(rng, STRENGTH)
+            yield f"artifact {kind.__name__}", partial(self.artifact, drawn, scan, seen)
+        for epsilon in epsilons:
+            rng = generator(self.seed, "perturbation", "attack", number, f"{epsilon:g}")
+            yield f"attack {epsilon!r}", partial(self.attacked, scan, seen, epsilon, rng)
 
     def verdicts(self, scan: Scan, seen: Preprocessed) -> dict[str, bool]:
         """Who holds the scan: each detector by its own p-value, and all together."""
@@ -95,30 +145,29 @@ class _Assessor:
         verdicts = {result.name: result.p_value <= self.alpha for result in results}
         return verdicts | {TOGETHER: kit.combine(results).p_value <= self.alpha}
 
-    def clean(self, scan: Scan, seen: Preprocessed) -> None:
-        """Counts false alarms on the scan as it is."""
+    def clean(self, scan: Scan, seen: Preprocessed) -> Part:
+        """False alarms on the scan as it is."""
         definition = f"clean scans held at alpha = {self.alpha:g}"
-        self.tally.add("false_alarms", definition, self.verdicts(scan, seen))
+        return _part(false_alarms=(definition, self.verdicts(scan, seen)))
 
-    def artifact(self, artifact: Artifact, scan: Scan, seen: Preprocessed) -> None:
-        """Counts false alarms on the scan with an artifact in the scanner's own voxels."""
+    def artifact(self, artifact: Artifact, scan: Scan, seen: Preprocessed) -> Part:
+        """False alarms on the scan with an artifact in the scanner's own voxels."""
         changed = with_artifact(artifact, scan, seen)
-        verdicts = self.verdicts(changed, self.kit.preprocess(changed))
-        for figure in ("artifact_alarms", f"artifact_alarms_{artifact.name}"):
-            definition = f"scans held that have an artifact of strength {STRENGTH:g}"
-            self.tally.add(figure, definition, verdicts)
+        definition = f"scans held that have an artifact of strength {STRENGTH:g}"
+        found = definition, self.verdicts(changed, self.kit.preprocess(changed))
+        return _part(artifact_alarms=found, **{f"artifact_alarms_{artifact.name}": found})
 
     def attacked(
         self, scan: Scan, seen: Preprocessed, epsilon: float, rng: np.random.Generator
-    ) -> dict[str, object]:
-        """Attacks the scan, unaware and adaptive, and counts what came of it."""
-        kit, add, of = self.kit, self.tally.add, f"{epsilon:g}_255"
+    ) -> Part:
+        """What comes of attacks on the scan, unaware and adaptive."""
+        kit, of = self.kit, suffix(epsilon)
         victim = decided_victim(kit, seen, self.scale)
         found = self.attack(victim, epsilon / 255, rng)
         changed = bool(found.first.all())
         definition = "unaware attacks that change the decision, noticed or not"
-        add(f"success_{of}", definition, {TOGETHER: changed})
-        shown: dict[str, object] = {
+        asked = {f"success_{of}": (definition, {TOGETHER: changed})}
+        shown: dict[str, bool | float | str] = {
             "epsilon": epsilon,
             "direction": victim.direction,
             "changed": changed,
@@ -126,7 +175,7 @@ class _Assessor:
         if changed:
             perturbed = replace(seen, image=volume(found.image))
             definition = "unaware attacks held, among those that change the decision"
-            add(f"caught_{of}", definition, self.verdicts(scan, perturbed))
+            asked[f"caught_{of}"] = definition, self.verdicts(scan, perturbed)
 
             written = carried_back(volume(found.image - victim.image), seen, scan)
             again = kit.preprocess(written)
@@ -134,15 +183,26 @@ class _Assessor:
             unusual = kit.calibrate(kit.scorer(again).score).unusual
             still = unusual is (victim.direction == "alarm")
             definition += ", carried back to the scanner's voxels, rounded and preprocessed anew"
-            add(f"written_caught_{of}", definition, verdicts)
+            asked[f"written_caught_{of}"] = definition, verdicts
             definition = "attacks carried back that still change the decision, of those that did"
-            add(f"written_success_{of}", definition, {TOGETHER: still})
+            asked[f"written_success_{of}"] = definition, {TOGETHER: still}
             shown |= {"written_changed": still, "written_held": verdicts[TOGETHER]}
         adaptive = self.attack(aware(victim, kit, scan, seen), epsilon / 255, rng)
         unnoticed = bool(adaptive.first.all())
         definition = "adaptive attacks that change the decision and are not held"
-        add(f"unnoticed_success_{of}", definition, {TOGETHER: unnoticed})
-        return shown | {"unnoticed": unnoticed}
+        asked[f"unnoticed_success_{of}"] = definition, {TOGETHER: unnoticed}
+        return _part(shown | {"unnoticed": unnoticed}, **asked)
+
+
+def _part(
+    shown: dict[str, bool | float | str] | None = None, /, **asked: tuple[str, dict[str, bool]]
+) -> Part:
+    """A part of figures, each with its definition and who held the scan."""
+    each = (
+        Asked(figure=figure, definition=definition, held=held)
+        for figure, (definition, held) in asked.items()
+    )
+    return Part(asked=tuple(each), shown=shown or {})
 
 
 def evaluate_perturbation(
@@ -151,6 +211,7 @@ def evaluate_perturbation(
     kit: Kit,
     *,
     command: str,
+    work: Path,
     alpha: float,
     scale: float,
     seed: int,
@@ -166,6 +227,7 @@ def evaluate_perturbation(
         splits: to assess; empty takes all.
         kit: from the bundle; its scorer has a gradient.
         command: written into the evidence.
+        work: folder of what has been computed; an interrupted run goes on from it.
         alpha: share of clean scans that may be held.
         scale: standard deviation of healthy scores.
         seed: of attacks and artifacts.
@@ -180,7 +242,9 @@ def evaluate_perturbation(
     rows = [row for row in read_manifest(manifest) if not splits or row.split in splits][:limit]
     if not rows:
         raise SettingsError(f"no scan of the splits {', '.join(splits)}")
-    assessor, attacked = _Assessor(kit, alpha, scale, attack), []
+    assessor = _Assessor(kit, alpha, scale, attack, seed)
+    setting = (kit.bundle_digest, code_version(), repr(attack), alpha, scale, seed)
+    tally, attacked, kind = _Tally(), list[dict[str, Any]](), TypeAdapter(Part)
     for number, row in enumerate(track(rows, "perturbing", console=console, disable=not console)):
         try:
             scan = _decoded(row, kit)
@@ -188,14 +252,14 @@ def evaluate_perturbation(
         except InputError as error:
             logger.warning("a scan is left out: %s", error)
             continue
-        assessor.clean(scan, seen)
-        for kind in ARTIFACTS:
-            rng = generator(seed, "perturbation", "artifact", number, kind.__name__)
-            assessor.artifact(kind.draw(rng, STRENGTH), scan, seen)
-        for epsilon in epsilons:
-            rng = generator(seed, "perturbation", "attack", number, f"{epsilon:g}")
-            shown = assessor.attacked(scan, seen, epsilon, rng)
-            attacked.append({"scan": number, "site": row.site, **shown})
+        of = digest_of_arrays(scan.voxels, scan.affine, seen.image, seen.brain, seen.head)
+        for name, make in assessor.parts(number, scan, seen, epsilons):
+            key = digest_of("perturbation", name, number, of, *setting)
+            part = once(work / f"{key}.json", kind, make)
+            for one in part.asked:
+                tally.add(one)
+            if part.shown:
+                attacked.append({"scan": number, "site": row.site, **part.shown})
     return Evidence(
         kind="perturbation",
         command=command,
@@ -204,7 +268,7 @@ def evaluate_perturbation(
         code_version=code_version(),
         seed=seed,
         machine=machine(),
-        metrics=assessor.tally.metrics(),
+        metrics=tally.metrics(),
         tables={"attacked": attacked},
     )
 

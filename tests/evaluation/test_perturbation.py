@@ -1,6 +1,8 @@
 import csv
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import nibabel as nib
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mri_guard.artifacts import RicianNoise
-from mri_guard.attacks import Pgd
+from mri_guard.attacks import Found, Pgd, Victim
 from mri_guard.errors import SettingsError
+from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.perturbation import (
     aware,
     carried_back,
@@ -20,7 +23,7 @@ from mri_guard.evaluation.perturbation import (
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
-from tests.evaluation.test_watched import SCAN, SEEN, kit  # noqa: F401 - a fixture
+from tests.evaluation.robustness.test_watched import SCAN, SEEN, kit  # noqa: F401 - a fixture
 from tests.perturbation.scans import scan_of
 from tests.test_journey import KIT
 
@@ -31,11 +34,12 @@ def _inside(
     return head
 
 
-@pytest.fixture
-def manifest(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scans")
     voxels = np.where(SCAN.voxels > 0.2, 1000 * SCAN.voxels, 20).astype(np.int16)
-    nib.save(nib.Nifti1Image(voxels, SCAN.affine), tmp_path / "0.nii.gz")
-    path = tmp_path / "manifest.csv"
+    nib.save(nib.Nifti1Image(voxels, SCAN.affine), folder / "0.nii.gz")
+    path = folder / "manifest.csv"
     header = ["scan", "mask", "subject", "label", "split", "sequence", "site"]
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(
@@ -44,34 +48,99 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
-def test_counts_alarms_catches_and_misses_with_intervals(
+@dataclass(frozen=True, slots=True)
+class Counted(Pgd):
+    """PGD that counts how often it is asked, and can be interrupted."""
+
+    name: ClassVar[str] = "counted"
+    asked: ClassVar[int] = 0
+    last: ClassVar[int] = 10**9
+
+    def __call__(self, victim: Victim, epsilon: float, rng: np.random.Generator) -> Found:
+        if Counted.asked >= Counted.last:
+            raise KeyboardInterrupt
+        Counted.asked += 1
+        return Pgd(self.steps)(victim, epsilon, rng)
+
+
+Run = Callable[..., Evidence]
+
+
+@pytest.fixture(scope="module")
+def run(kit: Kit, manifest: Path) -> Iterator[Run]:  # noqa: F811 - a fixture
+    with Decoder() as decoder:
+        here = replace(kit, decoder=decoder, preprocess=Preprocess(_inside))
+
+        def evaluated(work: Path, seed: int = 0) -> Evidence:
+            return evaluate_perturbation(
+                manifest,
+                ["test"],
+                here,
+                command="as tested",
+                work=work,
+                alpha=0.05,
+                scale=1.0,
+                seed=seed,
+                epsilons=(8.0, 0.5),
+                attack=Counted(steps=2),
+            )
+
+        yield evaluated
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def evidence(run: Run, work: Path) -> Evidence:
+    """Of a run that was interrupted in the middle of an attack, and went on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Counted, "last", 3)
+        with pytest.raises(KeyboardInterrupt):
+            run(work)
+    return run(work)
+
+
+def test_counts_alarms_catches_and_misses_with_intervals(evidence: Evidence) -> None:
+    assert evidence.kind == "perturbation"
+    figures = evidence.metrics
+    assert {"false_alarms", "false_alarms_learnt", "artifact_alarms"} <= set(figures)
+    assert {"success_8_255", "unnoticed_success_0_5_255"} <= set(figures)
+    assert figures["false_alarms"].n == 1
+    assert figures["artifact_alarms"].n == 6
+    assert figures["artifact_alarms_rician_noise"].n == 1
+    row, _ = evidence.tables["attacked"]
+    assert row["epsilon"] == 8.0
+    assert row["changed"] is (figures["success_8_255"].value == 1)
+
+
+def test_goes_on_where_it_was_interrupted(evidence: Evidence) -> None:
+    assert evidence
+    # Two of one budget, the first of the next once more.
+    assert Counted.asked == 5
+
+
+def test_comes_to_the_same_whether_interrupted_or_not(
+    evidence: Evidence, run: Run, work: Path, tmp_path: Path
+) -> None:
+    before = Counted.asked
+    assert run(work) == evidence
+    assert Counted.asked == before
+    assert run(tmp_path) == evidence
+    assert Counted.asked == before + 4
+
+
+def test_refuses_a_manifest_without_a_scan_of_the_split(
     kit: Kit,  # noqa: F811 - a fixture
     manifest: Path,
+    tmp_path: Path,
 ) -> None:
-    with Decoder() as decoder:
-        found = evaluate_perturbation(
-            manifest,
-            ["test"],
-            replace(kit, decoder=decoder, preprocess=Preprocess(_inside)),
-            command="as tested",
-            alpha=0.05,
-            scale=1.0,
-            seed=0,
-            epsilons=(8.0,),
-            attack=Pgd(steps=2),
-        )
-    assert found.kind == "perturbation"
-    names = set(found.metrics)
-    assert {"false_alarms", "false_alarms_learnt", "artifact_alarms"} <= names
-    assert {"success_8_255", "unnoticed_success_8_255"} <= names
-    assert found.metrics["false_alarms"].n == 1
-    assert found.metrics["artifact_alarms"].n == 6
-    assert found.metrics["artifact_alarms_rician_noise"].n == 1
-    (row,) = found.tables["attacked"]
-    assert row["epsilon"] == 8.0
-    assert row["changed"] is (found.metrics["success_8_255"].value == 1)
     with pytest.raises(SettingsError, match="no scan"):
-        evaluate_perturbation(manifest, ["train"], kit, command="", alpha=0.05, scale=1.0, seed=0)
+        evaluate_perturbation(
+            manifest, ["train"], kit, command="", work=tmp_path, alpha=0.05, scale=1.0, seed=0
+        )
 
 
 def test_what_a_detector_notices_counts_for_nothing(kit: Kit) -> None:  # noqa: F811 - a fixture

@@ -4,6 +4,7 @@ from mri_guard.attacks.engine.adaptive_ascent import ascend_adaptively
 from mri_guard.attacks.engine.approach import approach, boundary, shortfall
 from mri_guard.attacks.engine.as_classifier import AsClassifier
 from mri_guard.attacks.engine.ascent import ascend
+from mri_guard.attacks.engine.blocks import search_blocks
 from mri_guard.attacks.engine.defended import Way, attack_defended, defended, on_stack, strongest
 from mri_guard.attacks.engine.differences import bounded, slope, tiled
 from mri_guard.attacks.engine.kinds import Access, Attack, Threat
@@ -40,6 +41,7 @@ __all__ = [
     "bounded",
     "defended",
     "on_stack",
+    "search_blocks",
     "shortfall",
     "slope",
     "straight_through",

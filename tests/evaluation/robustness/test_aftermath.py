@@ -1,11 +1,8 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from mri_guard.evaluation.aftermath import Aftermath, as_tensor, through_scanner
-from mri_guard.evaluation.attacked import Answer, read_answer, strongest, write_answer
-from mri_guard.evaluation.robustness_pictures import picks
+from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.readers.dicom_series import read_series
 from mri_guard.records import (
     Anomaly,
@@ -95,42 +92,3 @@ def test_has_no_score_of_a_series_that_is_held_before_the_model() -> None:
 def test_tells_the_scans_score_from_its_slices() -> None:
     found = Aftermath(outcome=Outcome.RELEASE, reasons=("x",), score=9.0, slices=(1.0, None))
     np.testing.assert_array_equal(found.scores(np.array([0, 1, 7, -1])), [1.0, np.nan, np.nan, 9.0])
-
-
-def answer(worst: list[float], first: list[int]) -> Answer:
-    return Answer(
-        goals=np.arange(len(worst)),
-        clean=np.full(len(worst), 5.0),
-        worst=np.array(worst),
-        first=np.array(first),
-        queries=10,
-        change=np.full((1, 1, 2, 2), sum(worst), np.float16),
-    )
-
-
-def test_takes_of_each_goal_the_furthest_of_all_attacks() -> None:
-    one, other = answer([4.0, 1.0], [0, 9]), answer([2.0, 2.0], [5, 7])
-    best = strongest([one, other], "evade")
-    assert best.worst.tolist() == [2.0, 1.0]
-    assert best.first.tolist() == [5, 7]
-    assert best.queries == 20
-    assert float(best.change[0, 0, 0, 0]) == 4.0  # of the one that moved more in all
-    assert strongest([one, other], "alarm").worst.tolist() == [4.0, 2.0]
-
-
-def test_reads_back_what_it_kept(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "answer.npz"
-    assert read_answer(path) is None
-    write_answer(path, answer([4.0, 1.0], [0, 9]))
-    found = read_answer(path)
-    assert found is not None
-    assert found.worst.tolist() == [4.0, 1.0]
-    assert found.queries == 10
-    assert [file.name for file in path.parent.iterdir()] == ["answer.npz"]
-
-
-def test_picks_slices_by_how_far_they_moved_one_of_a_scan() -> None:
-    found = picks([("evade", 0, answer([4.0, 1.0], [0, 9])), ("evade", 1, answer([2.0], [5]))])
-    assert set(found) == {"evade_most", "evade_median", "evade_least"}
-    assert found["evade_most"] == [("evade", 0, 1), ("evade", 1, 0)]
-    assert found["evade_least"][0] == ("evade", 0, 0)

@@ -24,10 +24,9 @@ from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.robustness import evaluate_robustness, table
-from mri_guard.evaluation.robustness_pictures import PLOT
-from mri_guard.evaluation.robustness_plan import Plan, goals, suite
-from mri_guard.evaluation.robustness_sanity import MEANING, SUSPECTED, Sanity
-from mri_guard.evaluation.robustness_scene import banded
+from mri_guard.evaluation.robustness.pictures import PLOT
+from mri_guard.evaluation.robustness.plan import Plan, goals, suite
+from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Sanity
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.dicom_series import read_series
@@ -317,14 +316,6 @@ def test_takes_a_suite_of_what_exists_and_sets_its_steps() -> None:
     (attack,) = suite(["pgd"], steps=3)
     assert attack == Pgd(steps=3)
     assert suite()
-
-
-@pytest.mark.parametrize(
-    ("age", "band"),
-    [("39.9", "under 40"), ("40", "40 to 59"), ("60", "60 and older"), ("", "not stated")],
-)
-def test_puts_ages_in_bands(age: str, band: str) -> None:
-    assert banded("age", age) == band
 
 
 def test_runs_from_the_command_line(

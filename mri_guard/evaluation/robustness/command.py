@@ -25,22 +25,22 @@ from mri_guard.attacks import Direction, Threat
 from mri_guard.calibration import ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
-from mri_guard.evaluation.aftermath import Aftermath, as_tensor, through_scanner
-from mri_guard.evaluation.attacked import (
+from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.kept import digest_of, once
+from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
+from mri_guard.evaluation.robustness.attacked import (
+    HERE,
     Answer,
     Bench,
     Detectors,
     Level,
     Target,
     code_digest,
-    digest_of,
-    keep,
     strongest,
     unchanged,
 )
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
-from mri_guard.evaluation.robustness_pictures import Picture, picks, write_pictures
-from mri_guard.evaluation.robustness_plan import (
+from mri_guard.evaluation.robustness.pictures import Picture, picks, write_pictures
+from mri_guard.evaluation.robustness.plan import (
     DIRECTIONS,
     PICTURED_OF_255,
     SCANNER_OF_255,
@@ -48,8 +48,8 @@ from mri_guard.evaluation.robustness_plan import (
     Plan,
     Result,
 )
-from mri_guard.evaluation.robustness_sanity import MEANING, SUSPECTED, Check, suspected
-from mri_guard.evaluation.robustness_scene import Scene, slice_threshold
+from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Check, suspected
+from mri_guard.evaluation.robustness.scene import Scene, slice_threshold
 from mri_guard.journey import Kit
 from mri_guard.metrics.bootstrap import patient_counts
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
@@ -60,6 +60,9 @@ MASKED = "checks for masked gradients that failed; if any did, the other figures
 NOT_EXAMINED = "scans that reading or preprocessing refused; in no other figure"
 UNSUSPECTED = "no sign of masked gradients"
 UNASKED = "not looked for"
+
+AFTERMATH, CHECKS = TypeAdapter(Aftermath), TypeAdapter(list[Check])
+"""How they are kept."""
 
 Hidden = Callable[[Kit, Scan, Preprocessed], Detectors]
 """From a clean scan to what an attacker who knows the kit's detectors is held by."""
@@ -337,18 +340,16 @@ class _Judged:
             *self.key,
             hashlib.sha256(answer.change.tobytes()).hexdigest(),
         )
-        path = self.folder / f"{key}.json"
-        if path.is_file():
-            return Aftermath.model_validate_json(path.read_bytes())
+        make = partial(self._made, answer, way)
+        return once(self.folder / f"{key}.json", AFTERMATH, make)
+
+    def _made(self, answer: Answer, way: str) -> Aftermath:
         image = answer.image(self.target.preprocessed)
         if self.scan is None:
             self.scan = _scan(self.target.row, self.kit, self.work)
         if way == "tensor":
-            found = as_tensor(self.scan, image, self.kit)
-        else:
-            found = through_scanner(self.scan, self.target.preprocessed, image, self.kit)
-        keep(path, found.model_dump_json().encode())
-        return found
+            return as_tensor(self.scan, image, self.kit)
+        return through_scanner(self.scan, self.target.preprocessed, image, self.kit)
 
 
 def _sanity(
@@ -358,7 +359,6 @@ def _sanity(
     order = generator(plan.seed, "robustness sanity").permutation(len(targets)).tolist()
     jobs = [(number, direction) for number in order for direction in DIRECTIONS]
     left = dict.fromkeys(DIRECTIONS, plan.sanity_scans)
-    checks = TypeAdapter(list[Check])
     for number, direction in track(
         jobs, "sanity", console=console, disable=console is None or not plan.sanity_scans
     ):
@@ -370,16 +370,15 @@ def _sanity(
             "sanity",
             bench.bundle_digest,
             targets[number].digest(),
-            code_digest(),
+            code_digest(f"{HERE}/sanity.py"),
             repr(plan.sanity),
             direction,
+            bench.thresholds["slices"],
+            bench.scale,
             bench.seed,
         )
-        path = bench.folder / f"{key}.json"
-        if not path.is_file():
-            found = plan.sanity(made[0], generator(bench.seed, "robustness", key))
-            keep(path, checks.dump_json(found))
-        for check in checks.validate_json(path.read_bytes()):
+        make = partial(plan.sanity, made[0], generator(bench.seed, "robustness", key))
+        for check in once(bench.folder / f"{key}.json", CHECKS, make):
             yield number, direction, check
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from mri_guard.attacks import ATTACKS, Attack, Direction, Threat
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.aftermath import Aftermath
-from mri_guard.evaluation.attacked import Answer, Level
-from mri_guard.evaluation.robustness_sanity import Sanity
+from mri_guard.evaluation.robustness.aftermath import Aftermath
+from mri_guard.evaluation.robustness.attacked import Answer, Level
+from mri_guard.evaluation.robustness.sanity import Sanity
 from mri_guard.metrics.bootstrap import DRAWS
 
 OF_255 = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -29,16 +29,10 @@ SCANNER_OF_255 = (4.0, 8.0)
 PICTURED_OF_255 = 4.0
 """Budget that pictures show; the largest where it is not among those asked for."""
 
-AGE_BANDS = (40, 60)
-"""Years at which a new band begins."""
-
 LEVELS: tuple[Level, ...] = ("slices", "scan")
 DIRECTIONS: tuple[Direction, ...] = ("evade", "alarm")
 WORST = "worst"
 """Stands for the furthest of all attacks on every voxel."""
-
-OWN: dict[Level, str] = {"slices": "at_slice_threshold", "scan": "at_scan_threshold"}
-AT_90 = "at_90_specificity"
 
 
 @dataclass(frozen=True, slots=True)

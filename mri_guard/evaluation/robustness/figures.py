@@ -6,7 +6,7 @@ are: whoever attacks does not wait for a new calibration.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,9 @@ RATES: tuple[tuple[Side, str, str], ...] = (
     ("alarm", "false_positive_rate", "without"),
 )
 """What a threshold makes of each side alone."""
+
+ARRAYS = ("clean", "worst", "truth", "position", "patient", "tried", "first")
+"""Of `Attacked`, one value for each slice or scan."""
 
 Figure = Callable[[Counts], Values]
 """A figure as a function of how often each patient counts."""
@@ -60,8 +63,7 @@ class Attacked:
     def of(self, members: NDArray[np.bool_]) -> "Attacked":
         """Those of some patients alone, bool, (patients,); patients keep their index."""
         own = members[self.patient]
-        parts = ("clean", "worst", "truth", "position", "patient", "tried", "first")
-        kept = {name: getattr(self, name)[own] for name in parts}
+        kept = {name: getattr(self, name)[own] for name in ARRAYS}
         return Attacked(**kept, patients=self.patients)
 
     def scores(self, side: Side) -> Values:
@@ -251,15 +253,8 @@ def clean_figures(
     rows: Attacked, thresholds: Mapping[str, float], counts: Counts, *, unit: str
 ) -> dict[str, Metric]:
     """The same without an attack: `auroc`, `sensitivity_at_...`, `false_positive_rate_at_...`."""
-    clean = Attacked(
-        rows.clean,
-        rows.clean,
-        rows.truth,
-        rows.position,
-        rows.patient,
-        rows.patients,
-        np.zeros_like(rows.tried),
-        np.zeros_like(rows.first),
+    clean = replace(
+        rows, worst=rows.clean, tried=np.zeros_like(rows.tried), first=np.zeros_like(rows.first)
     )
     found = figures(clean, thresholds, counts, unit=unit, own="")
     names = {"robust_auroc_both": "auroc", "plain_robust_auroc_both": "plain_auroc"}
@@ -368,6 +363,5 @@ def _over(part: Values, whole: Values) -> Values:
 
 def joined(parts: Sequence[Attacked], patients: int) -> Attacked:
     """All of several scans."""
-    names = ("clean", "worst", "truth", "position", "patient", "tried", "first")
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
     return Attacked(**arrays, patients=patients)

@@ -31,7 +31,7 @@ from mri_guard.records import (
 LARGEST = 4095
 """Value of 12 bits; a scan is scaled so that its brightest voxel has it."""
 
-SUSPECTED = "perturbation-suspected"
+NOTICED = "perturbation-suspected"
 """Reason code of the policy where detectors notice."""
 
 
@@ -55,7 +55,7 @@ class Aftermath(Record):
     @property
     def noticed(self) -> bool:
         """Whether the perturbation detectors held it."""
-        return SUSPECTED in self.reasons
+        return NOTICED in self.reasons
 
     def scores(self, goals: NDArray[np.int64]) -> NDArray[np.float64]:
         """Scores of some slices, or of the scan where the goal is -1, NaN where there are none."""

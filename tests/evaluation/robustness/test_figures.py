@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mri_guard.determinism import generator
-from mri_guard.evaluation.robustness_figures import (
+from mri_guard.evaluation.robustness.figures import (
     Attacked,
     clean_figures,
     clean_threshold,

@@ -8,7 +8,7 @@ from mri_guard.anomaly import Vae, VaeScorer, tensors
 from mri_guard.decision import ThresholdPolicy
 from mri_guard.defences import BitDepth, Median
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.watched import filtered, hidden, statistic
+from mri_guard.evaluation.robustness.watched import filtered, hidden, statistic
 from mri_guard.journey import Kit
 from mri_guard.perturbation.detectors import DETECTORS, FeatureSqueezing, HighFrequency, Learnt
 from mri_guard.perturbation.joint import JointRule

@@ -6,10 +6,7 @@ larger ball around the clean one.
 """
 
 import hashlib
-import inspect
 import io
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,6 +22,7 @@ import mri_guard
 from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Attack, Direction, Threat, Victim
 from mri_guard.determinism import generator
+from mri_guard.evaluation.kept import digest_of, digest_of_arrays, keep
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Preprocessed
 from mri_guard.under_attack import scan_victim, slice_victim, slices_of
@@ -35,7 +33,22 @@ Level = Literal["slices", "scan"]
 Detectors = Callable[[Tensor], Tensor]
 """What holds an attacker who knows the detectors, see `Victim.hidden`."""
 
-CODE = ("anomaly", "attacks", "artifacts", "defences", "perturbation", "symmetry.py")
+HERE = "evaluation/robustness"
+CODE = (
+    "anomaly",
+    "attacks",
+    "artifacts",
+    "defences",
+    "perturbation",
+    "metrics",
+    "preprocess",
+    "determinism.py",
+    "otsu.py",
+    "symmetry.py",
+    "under_attack.py",
+    f"{HERE}/attacked.py",
+    f"{HERE}/watched.py",
+)
 """What answers depend on, below the package; another version of it asks again."""
 
 GOES_ON = (Threat.LINF, Threat.L2)
@@ -58,11 +71,8 @@ class Target:
 
     def digest(self) -> str:
         """SHA-256 of what an attack sees of it, hex."""
-        sha = hashlib.sha256()
         seen = self.preprocessed
-        for array in (seen.image, seen.brain, seen.head, seen.affine, self.lesion):
-            sha.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-        return sha.hexdigest()
+        return digest_of_arrays(seen.image, seen.brain, seen.head, seen.affine, self.lesion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,28 +341,16 @@ def write_answer(path: Path, answer: Answer) -> None:
     keep(path, written.getvalue())
 
 
-def keep(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; its folder is made when missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
-def digest_of(*parts: object) -> str:
-    """SHA-256 of plain values in their order, hex."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
 @cache
-def code_digest() -> str:
-    """SHA-256 of the source that answers depend on, hex."""
-    root = Path(mri_guard.__path__[0])
-    files = [root / "under_attack.py", Path(inspect.getfile(Bench))]
-    for part in CODE:
+def code_digest(*more: str) -> str:
+    """SHA-256 of the source that answers depend on, hex.
+
+    Args:
+        more: files or folders besides `CODE`, below the package.
+    """
+    root, sha = Path(mri_guard.__path__[0]), hashlib.sha256()
+    for part in (*CODE, *more):
         path = root / part
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    sha = hashlib.sha256()
-    for file in files:
-        sha.update(file.read_bytes() + b"\0")
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            sha.update(file.read_bytes() + b"\0")
     return sha.hexdigest()

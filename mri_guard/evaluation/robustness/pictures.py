@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mri_guard.attacks import Direction
 from mri_guard.drawing import Plane, color_bar, gray, signed_overlay
-from mri_guard.evaluation.attacked import Answer
-from mri_guard.evaluation.evidence import Metric
+from mri_guard.evaluation.evidence import Metric, suffix
+from mri_guard.evaluation.robustness.attacked import Answer
 from mri_guard.ports import Scorer
 from mri_guard.records import Preprocessed
 
@@ -201,7 +201,7 @@ def plot(metrics: Mapping[str, Metric], of_255: Sequence[float]) -> Image.Image:
     words = "largest change of a voxel, 255ths of normalised intensity"
     draw.text((left + inner_width / 2, height - 28), words, WHITE, font, anchor="ma")
     for number, (label, name, color) in enumerate(LINES):
-        names = [name.format(f"{one:g}".replace(".", "_") + "_255") for one in of_255]
+        names = [name.format(suffix(one)) for one in of_255]
         # Side by side, so that no interval hides another.
         shift = 3 * (number - len(LINES) // 2)
         points = []

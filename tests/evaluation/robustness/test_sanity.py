@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -6,10 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from mri_guard.anomaly import Vae, VaeScorer
+from mri_guard.anomaly import Vae, VaeScorer, frame, residual
 from mri_guard.attacks import Direction, Victim
 from mri_guard.determinism import generator
-from mri_guard.evaluation.robustness_sanity import MEANING, Check, Sanity, suspected
+from mri_guard.evaluation.robustness.sanity import (
+    MEANING,
+    STEPS_A_DOUBLING,
+    UNBOUNDED,
+    Check,
+    Sanity,
+    suspected,
+)
 from mri_guard.under_attack import slice_victim, slices_of
 from tests.attacks.victims import two_halves, victim
 from tests.toys import TINY, plain_fusion, toy_brain, with_lesion
@@ -60,6 +68,15 @@ def test_finds_nothing_wrong_with_a_smooth_score() -> None:
     assert not failed(replace(smooth, threshold=0.4))
 
 
+@pytest.mark.parametrize("direction", ["evade", "alarm"])
+def test_catches_a_median_whose_gradient_is_one_voxels(
+    direction: Direction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (frame, residual):
+        monkeypatch.setattr(module, "median", Tensor.median)
+    assert "gradients_tell_the_way" in failed(tiny(direction))
+
+
 def test_catches_rounding_before_the_model() -> None:
     smooth = two_halves("alarm")
     rounded = replace(
@@ -89,7 +106,11 @@ def test_catches_a_gradient_that_points_elsewhere() -> None:
         return false + (true - false).detach()
 
     seen = failed(replace(smooth, threshold=0.4, scores=astray))
-    assert {"gradients_tell_the_way", "white_box_beats_black_box"} <= seen
+    assert {
+        "gradients_tell_the_way",
+        "white_box_beats_black_box",
+        "more_steps_do_no_worse",
+    } <= seen
 
 
 def test_catches_a_gradient_that_is_not_a_number() -> None:
@@ -99,7 +120,31 @@ def test_catches_a_gradient_that_is_not_a_number() -> None:
         threshold=0.4,
         scores=lambda image: smooth.scores(image) + 0 * (image * 0).sqrt().sum(),
     )
-    assert found(broken)["gradients_exist"].seen == 0.0
+    checks = found(broken)
+    assert not checks["gradients_exist"].passed
+    assert not checks["gradients_tell_the_way"].passed
+    # They are kept as JSON, which has no word for what is not finite.
+    assert all(math.isfinite(one.seen) and math.isfinite(one.wanted) for one in checks.values())
+
+
+def test_is_not_misled_by_who_else_looks_on() -> None:
+    watched = replace(two_halves("alarm"), threshold=0.4, hidden=lambda image: -torch.ones(1))
+    assert not failed(watched)
+
+
+@pytest.mark.parametrize("direction", ["evade", "alarm"])
+def test_takes_no_more_gradients_and_scores_than_it_says(direction: Direction) -> None:
+    smooth, asked = two_halves(direction), {"gradients": 0, "scores": 0}
+
+    def counted(image: Tensor) -> Tensor:
+        asked["gradients" if image.requires_grad else "scores"] += 1
+        return smooth.scores(image)
+
+    found(replace(smooth, scores=counted, threshold=0.4))
+    doublings = 1 + int(math.log2(UNBOUNDED / SANITY.epsilon))
+    most = 2 * SANITY.steps + 2 + STEPS_A_DOUBLING * doublings
+    assert 2 * SANITY.steps < asked["gradients"] <= most
+    assert asked["scores"] <= 4 * SANITY.steps + SANITY.looks + doublings + 10
 
 
 def test_catches_noise_that_does_as_much() -> None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mri_guard.attacks import Threat
 from mri_guard.calibration import ScoreCalibrator
-from mri_guard.evaluation.attacked import Bench, Level, Target
 from mri_guard.evaluation.detection import counted, in_slices, slice_positions
-from mri_guard.evaluation.evidence import Metric
-from mri_guard.evaluation.robustness_figures import (
+from mri_guard.evaluation.evidence import Metric, suffix
+from mri_guard.evaluation.robustness.attacked import Bench, Level, Target
+from mri_guard.evaluation.robustness.figures import (
     Attacked,
     clean_figures,
     clean_threshold,
@@ -25,11 +25,8 @@ from mri_guard.evaluation.robustness_figures import (
     ratio,
     share,
 )
-from mri_guard.evaluation.robustness_plan import (
-    AGE_BANDS,
-    AT_90,
+from mri_guard.evaluation.robustness.plan import (
     DIRECTIONS,
-    OWN,
     WORST,
     Plan,
     Result,
@@ -39,6 +36,12 @@ from mri_guard.records import Anomaly
 
 PREFIX: dict[Level, str] = {"slices": "", "scan": "scan_"}
 UNIT: dict[Level, str] = {"slices": "slices", "scan": "scans"}
+OWN: dict[Level, str] = {"slices": "at_slice_threshold", "scan": "at_scan_threshold"}
+AT_90 = "at_90_specificity"
+
+AGE_BANDS = (40, 60)
+"""Years at which a new band begins."""
+
 FLAT = 1e-3
 """Of scores: an attack that moved them by less has no effect that could survive."""
 
@@ -101,8 +104,7 @@ class Scene:
             if not self.some(WORST, epsilon):
                 continue
             every = self._figures(WORST, epsilon) | self._carried(epsilon)
-            suffix = _suffixed(of_255)
-            found |= {f"{prefix}{_named(name, suffix)}": one for name, one in every.items()}
+            found |= {f"{prefix}{_named(name, suffix(of_255))}": one for name, one in every.items()}
         return found
 
     def by_attack(self, plan: Plan) -> list[dict[str, Any]]:
@@ -118,12 +120,12 @@ class Scene:
             if not self.some(attack, epsilon):
                 continue
             own = threat in (Threat.PATCH, Threat.PHYSICAL)
-            suffix = f"{epsilon:g}".replace(".", "_") if own else _suffixed(epsilon * 255)
+            budget = f"{epsilon:g}".replace(".", "_") if own else suffix(epsilon * 255)
             looks = [one.answer.queries for one in self.some(attack, epsilon)]
             for name, found in self._figures(attack, epsilon).items():
                 rows.append(
                     {
-                        "name": f"{PREFIX[self.level]}{attack}_{_named(name, suffix)}",
+                        "name": f"{PREFIX[self.level]}{attack}_{_named(name, budget)}",
                         "goal": self.level,
                         "attack": attack,
                         "threat": threat,
@@ -345,13 +347,8 @@ def banded(name: str, value: str) -> str:
     return value
 
 
-def _suffixed(of_255: float) -> str:
-    """`4_255`, `0_5_255`: no point, so that half a 255th is a name too."""
-    return f"{round(of_255, 6):g}".replace(".", "_") + "_255"
-
-
-def _named(figure: str, suffix: str) -> str:
+def _named(figure: str, budget: str) -> str:
     """The figure's name with the budget after the side: `sensitivity_evade_4_255_at_...`."""
     found = re.fullmatch(r"(.*_(?:both|evade|alarm))(_.*)?", figure)
     assert found is not None  # noqa: S101 - every figure names its side
-    return f"{found[1]}_{suffix}{found[2] or ''}"
+    return f"{found[1]}_{budget}{found[2] or ''}"

@@ -1,0 +1,50 @@
+"""What has been computed, kept by a digest of all that it depends on: an interrupted evaluation
+reads what is there already, and goes on where it stopped.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+Value = TypeVar("Value")
+
+
+def once(path: Path, kind: TypeAdapter[Value], make: Callable[[], Value]) -> Value:
+    """What is kept there, or what is made now, kept and read back: both are the same.
+
+    Args:
+        path: JSON.
+        kind: of the value; all its numbers finite.
+        make: the value.
+    """
+    if not path.is_file():
+        keep(path, kind.dump_json(make()))
+    return kind.validate_json(path.read_bytes())
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; its folder is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")  # another process may be at the same file
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def digest_of(*parts: object) -> str:
+    """SHA-256 of plain values in their order, hex."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def digest_of_arrays(*arrays: NDArray[Any] | None) -> str:
+    """SHA-256 of arrays' values in their order, hex."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,1 @@
+"""Tests of mri_guard.evaluation.robustness."""
