@@ -370,6 +370,10 @@ def phantom(
     contrast: Annotated[Contrast, typer.Option(help="FLAIR or T1.")] = Contrast.FLAIR,
     lesioned_share: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
     split: Annotated[str, typer.Option(help="Written into the manifest.")] = "",
+    pixel_mm: Annotated[
+        list[float] | None,
+        typer.Option(min=0.5, max=4.0, help="Size in plane; again for more, in turn; default: 1."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write synthetic heads with exact lesion masks and a manifest; nothing is downloaded."""
@@ -382,6 +386,7 @@ def phantom(
         contrast=contrast,
         lesioned_share=lesioned_share,
         split=split,
+        pixels_mm=pixel_mm or (1.0,),
         prefix=split or "phantom",
         show_progress=console.is_terminal,
     )

@@ -19,6 +19,7 @@ from mri_guard.defences import Median
 from mri_guard.errors import SettingsError
 from mri_guard.journey import Kit
 from mri_guard.perturbation.detectors import FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.perturbation.detectors.high_frequency import WEIGHTS
 from mri_guard.perturbation.joint import JointRule
 from mri_guard.perturbation.spectrum import log_ratios, noise_log_ratios
 from mri_guard.ports import Detector
@@ -89,7 +90,8 @@ def statistic(detector: Detector, kit: Kit, scan: Scan, preprocessed: Preprocess
 
     match detector:
         case HighFrequency():
-            return lambda image: excess(image)[0]
+            balance = torch.tensor(WEIGHTS, device=device)
+            return lambda image: balance @ excess(image)
         case Learnt():
             direction = torch.tensor(detector.direction, device=device)
             return lambda image: direction @ excess(image)
