@@ -27,6 +27,7 @@ from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
+from mri_guard.artifacts import ARTIFACTS
 from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.deidentify import (
     FileResult,
@@ -928,6 +929,10 @@ def perturbation(
         list[float] | None,
         typer.Option(min=0, help="Of the attacks, of 255; again for more; default: 4 and 8."),
     ] = None,
+    attacks: Annotated[
+        bool, typer.Option(help="Or false alarms alone, which take a fraction of the time.")
+    ] = True,
+    artifacts: Annotated[bool, typer.Option(help="Count what is held of scanner artifacts.")] = True,
     limit_scans: Annotated[
         int | None, typer.Option(min=1, help="Take the first so many scans alone.")
     ] = None,
@@ -946,7 +951,8 @@ def perturbation(
             alpha=policy.perturbation_alpha,
             scale=statistics.stdev(healthy),
             seed=seed,
-            epsilons=epsilon or EPSILONS,
+            epsilons=(epsilon or EPSILONS) if attacks else (),
+            artifacts=ARTIFACTS if artifacts else (),
             limit=limit_scans,
             console=errors,
         )

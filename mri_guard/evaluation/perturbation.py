@@ -156,6 +156,7 @@ def evaluate_perturbation(
     seed: int,
     epsilons: Sequence[float] = EPSILONS,
     attack: Attack = UNAWARE,
+    artifacts: Sequence[type[Artifact]] = ARTIFACTS,
     limit: int | None = None,
     console: Console | None = None,
 ) -> Evidence:
@@ -169,8 +170,9 @@ def evaluate_perturbation(
         alpha: share of clean scans that may be held.
         scale: standard deviation of healthy scores.
         seed: of attacks and artifacts.
-        epsilons: of the attacks, of 255.
+        epsilons: of the attacks, of 255; none attacks nothing.
         attack: unaware as it is, adaptive with the detectors in its victim.
+        artifacts: whose false alarms are counted apart.
         limit: scans that are taken, the first ones; None takes all.
         console: where progress is shown; None shows none.
 
@@ -189,7 +191,7 @@ def evaluate_perturbation(
             logger.warning("a scan is left out: %s", error)
             continue
         assessor.clean(scan, seen)
-        for kind in ARTIFACTS:
+        for kind in artifacts:
             rng = generator(seed, "perturbation", "artifact", number, kind.__name__)
             assessor.artifact(kind.draw(rng, STRENGTH), scan, seen)
         for epsilon in epsilons:
