@@ -932,7 +932,7 @@ def perturbation(
     attacks: Annotated[
         bool, typer.Option(help="Or false alarms alone, which take a fraction of the time.")
     ] = True,
-    artifacts: Annotated[bool, typer.Option(help="Count what is held of scanner artifacts.")] = True,
+    artifacts: Annotated[bool, typer.Option(help="Or none of scanner artifacts.")] = True,
     limit_scans: Annotated[
         int | None, typer.Option(min=1, help="Take the first so many scans alone.")
     ] = None,

@@ -10,7 +10,13 @@ import numpy as np
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, NotCalibratedError
 from mri_guard.perturbation.detector import ConformalDetector
-from mri_guard.perturbation.detectors import DETECTORS, FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.perturbation.detectors import (
+    DETECTORS,
+    FeatureSqueezing,
+    Fragility,
+    HighFrequency,
+    Learnt,
+)
 from mri_guard.perturbation.detectors.learnt import discriminant
 from mri_guard.perturbation.spectrum import excess
 from mri_guard.ports import Scorer
@@ -91,6 +97,7 @@ def learn_detectors(
         HighFrequency: HighFrequency(()),
         Learnt: Learnt((), tuple(float(weight) for weight in direction)),
         FeatureSqueezing: FeatureSqueezing(()),
+        Fragility: Fragility(()),
     }
     return tuple(every[kind] for kind in DETECTORS)
 

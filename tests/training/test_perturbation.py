@@ -8,7 +8,7 @@ from rich.console import Console
 import bundles
 from mri_guard import bundle
 from mri_guard.errors import NotCalibratedError
-from mri_guard.perturbation.detectors import FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.perturbation.detectors import FeatureSqueezing, Fragility, HighFrequency, Learnt
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.training import bundle as training_bundle
@@ -79,6 +79,7 @@ def test_changes_nothing_else_in_a_bundle(tmp_path: Path, monkeypatch: pytest.Mo
         HighFrequency(()),
         Learnt((), (1.0, 2.0, 3.0, 4.0)),
         FeatureSqueezing(()),
+        Fragility(()),
     )
     clean = {one.name: tuple(float(i) for i in range(120)) for one in detectors}
     monkeypatch.setattr(training_bundle, "learn_detectors", lambda *_, **__: detectors)
