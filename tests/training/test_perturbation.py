@@ -8,10 +8,17 @@ from rich.console import Console
 import bundles
 from mri_guard import bundle
 from mri_guard.errors import NotCalibratedError
-from mri_guard.perturbation.detectors import FeatureSqueezing, Fragility, HighFrequency, Learnt
+from mri_guard.perturbation.detectors import (
+    DETECTORS,
+    FeatureSqueezing,
+    Fragility,
+    HighFrequency,
+    Learnt,
+)
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.training import bundle as training_bundle
+from mri_guard.training import perturbation as training_perturbation
 from mri_guard.training.bundle import with_detector_calibration
 from mri_guard.training.perturbation import (
     aligned,
@@ -72,6 +79,21 @@ def test_needs_scans_enough_to_learn_from(tmp_path: Path) -> None:
     preprocess = Preprocess(lambda image, head, spacing_mm: head)
     with pytest.raises(NotCalibratedError, match="0 scans of the split validation"):
         learn_detectors((), preprocess, seed=0, cache=tmp_path)
+
+
+@pytest.mark.parametrize("pixel", [1.0, 2.0])
+def test_says_when_it_has_seen_no_coarse_pixels(
+    pixel: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [noisy(rng, pixel) for _ in range(10)]
+    prepared, scans = iter([(seen, None) for _, seen in drawn]), iter([scan for scan, _ in drawn])
+    monkeypatch.setattr(training_perturbation, "prepared_scan", lambda *_: next(prepared))
+    monkeypatch.setattr(training_perturbation, "decoded", lambda *_: next(scans))
+    preprocess = Preprocess(lambda image, head, spacing_mm: head)
+    made = learn_detectors([ROWS[2]] * 10, preprocess, seed=0, cache=tmp_path)
+    assert [type(one) for one in made] == list(DETECTORS)
+    assert ("may be held" in caplog.text) is (pixel < 2)
 
 
 def test_changes_nothing_else_in_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
