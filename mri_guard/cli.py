@@ -548,6 +548,10 @@ def calibrate_detectors(
     work: Annotated[
         Path, typer.Option(help="Preprocessed scans; an interrupted run goes on from here.")
     ] = Path("var/detectors"),
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(help="That the bundle shall have; again for more; default: every one."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Calibrate the perturbation detectors on clean scans; write a bundle that is else the same.
@@ -556,7 +560,7 @@ def calibrate_detectors(
     what clean scans have of their statistics.
     """
     digest = with_detector_calibration(
-        bundle, manifest, out, work=work, version=version, console=errors
+        bundle, manifest, out, work=work, version=version, console=errors, names=detector or ()
     )
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 

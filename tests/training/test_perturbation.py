@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ from rich.console import Console
 
 import bundles
 from mri_guard import bundle
-from mri_guard.errors import NotCalibratedError
+from mri_guard.errors import NotCalibratedError, SettingsError
+from mri_guard.perturbation.detector import ConformalDetector
 from mri_guard.perturbation.detectors import (
     DETECTORS,
     FeatureSqueezing,
@@ -96,6 +98,44 @@ def test_says_when_it_has_seen_no_coarse_pixels(
     assert ("may be held" in caplog.text) is (pixel < 2)
 
 
+def _pretend_to_learn(
+    monkeypatch: pytest.MonkeyPatch, detectors: Sequence[ConformalDetector]
+) -> dict[str, tuple[float, ...]]:
+    """What each of the detectors will be calibrated on."""
+    clean = {one.name: tuple(float(i) for i in range(120)) for one in detectors}
+
+    def some(_: object, wanted: Sequence[ConformalDetector], *__: object, **___: object) -> object:
+        return {one.name: clean[one.name] for one in wanted}
+
+    monkeypatch.setattr(training_bundle, "learn_detectors", lambda *_, **__: detectors)
+    monkeypatch.setattr(training_bundle, "clean_statistics", some)
+    return clean
+
+
+def test_gives_a_bundle_the_detectors_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pretend_to_learn(monkeypatch, (HighFrequency(()), Learnt((), (1.0,) * 4), Fragility(())))
+
+    def make(*names: str) -> None:
+        with_detector_calibration(
+            bundles.DEFAULT,
+            (),
+            tmp_path,
+            work=tmp_path,
+            version="9",
+            console=Console(),
+            names=names,
+        )
+
+    make("fragility", "high_frequency")
+    _, tensors, calibration, _ = bundle.contents(tmp_path)
+    assert list(calibration.detectors) == ["high_frequency", "fragility"]
+    assert not [key for key in tensors if key.startswith("detectors.")]
+    with pytest.raises(SettingsError, match="other"):
+        make("other")
+
+
 def test_changes_nothing_else_in_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detectors = (
         HighFrequency(()),
@@ -103,9 +143,7 @@ def test_changes_nothing_else_in_a_bundle(tmp_path: Path, monkeypatch: pytest.Mo
         FeatureSqueezing(()),
         Fragility(()),
     )
-    clean = {one.name: tuple(float(i) for i in range(120)) for one in detectors}
-    monkeypatch.setattr(training_bundle, "learn_detectors", lambda *_, **__: detectors)
-    monkeypatch.setattr(training_bundle, "clean_statistics", lambda *_, **__: clean)
+    clean = _pretend_to_learn(monkeypatch, detectors)
     for version in ("9", "10"):  # a bundle that has them already is renewed
         source = bundles.DEFAULT if version == "9" else tmp_path
         digest = with_detector_calibration(
