@@ -27,6 +27,7 @@ from mri_guard import bundle as bundle_module
 from mri_guard import export as export_module
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
+from mri_guard.artifacts import ARTIFACTS
 from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.deidentify import (
     FileResult,
@@ -368,6 +369,10 @@ def phantom(
     contrast: Annotated[Contrast, typer.Option(help="FLAIR or T1.")] = Contrast.FLAIR,
     lesioned_share: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
     split: Annotated[str, typer.Option(help="Written into the manifest.")] = "",
+    pixel_mm: Annotated[
+        list[float] | None,
+        typer.Option(min=0.5, max=4.0, help="Size in plane; again for more, in turn; default: 1."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write synthetic heads with exact lesion masks and a manifest; nothing is downloaded."""
@@ -380,6 +385,7 @@ def phantom(
         contrast=contrast,
         lesioned_share=lesioned_share,
         split=split,
+        pixels_mm=pixel_mm or (1.0,),
         prefix=split or "phantom",
         show_progress=console.is_terminal,
     )
@@ -540,6 +546,10 @@ def calibrate_detectors(
     work: Annotated[
         Path, typer.Option(help="Preprocessed scans; an interrupted run goes on from here.")
     ] = Path("var/detectors"),
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(help="That the bundle shall have; again for more; default: every one."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Calibrate the perturbation detectors on clean scans; write a bundle that is else the same.
@@ -548,7 +558,7 @@ def calibrate_detectors(
     what clean scans have of their statistics.
     """
     digest = with_detector_calibration(
-        bundle, manifest, out, work=work, version=version, console=errors
+        bundle, manifest, out, work=work, version=version, console=errors, names=detector or ()
     )
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
@@ -921,6 +931,10 @@ def perturbation(
         list[float] | None,
         typer.Option(min=0, help="Of the attacks, of 255; again for more; default: 4 and 8."),
     ] = None,
+    attacks: Annotated[
+        bool, typer.Option(help="Or false alarms alone, which take a fraction of the time.")
+    ] = True,
+    artifacts: Annotated[bool, typer.Option(help="Or none of scanner artifacts.")] = True,
     limit_scans: Annotated[
         int | None, typer.Option(min=1, help="Take the first so many scans alone.")
     ] = None,
@@ -944,7 +958,8 @@ def perturbation(
                 alpha=policy.perturbation_alpha,
                 scale=statistics.stdev(healthy),
                 seed=seed,
-                epsilons=epsilon or EPSILONS,
+                epsilons=(epsilon or EPSILONS) if attacks else (),
+                artifacts=ARTIFACTS if artifacts else (),
                 limit=limit_scans,
                 console=errors,
             )

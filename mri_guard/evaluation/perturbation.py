@@ -123,11 +123,16 @@ class _Assessor:
     seed: int
 
     def parts(
-        self, number: int, scan: Scan, seen: Preprocessed, epsilons: Sequence[float]
+        self,
+        number: int,
+        scan: Scan,
+        seen: Preprocessed,
+        artifacts: Sequence[type[Artifact]],
+        epsilons: Sequence[float],
     ) -> Iterator[tuple[str, Callable[[], Part]]]:
         """What is done with a scan, by name: each part draws from a stream of its own."""
         yield "clean", partial(self.clean, scan, seen)
-        for kind in ARTIFACTS:
+        for kind in artifacts:
             rng = generator(self.seed, "perturbation", "artifact", number, kind.__name__)
             drawn = kind.draw(rng, STRENGTH)
             yield f"artifact {kind.__name__}", partial(self.artifact, drawn, scan, seen)
@@ -217,6 +222,7 @@ def evaluate_perturbation(
     seed: int,
     epsilons: Sequence[float] = EPSILONS,
     attack: Attack = UNAWARE,
+    artifacts: Sequence[type[Artifact]] = ARTIFACTS,
     limit: int | None = None,
     console: Console | None = None,
 ) -> Evidence:
@@ -231,8 +237,9 @@ def evaluate_perturbation(
         alpha: share of clean scans that may be held.
         scale: standard deviation of healthy scores.
         seed: of attacks and artifacts.
-        epsilons: of the attacks, of 255.
+        epsilons: of the attacks, of 255; none attacks nothing.
         attack: unaware as it is, adaptive with the detectors in its victim.
+        artifacts: whose false alarms are counted apart.
         limit: scans that are taken, the first ones; None takes all.
         console: where progress is shown; None shows none.
 
@@ -253,7 +260,7 @@ def evaluate_perturbation(
             logger.warning("a scan is left out: %s", error)
             continue
         of = digest_of_arrays(scan.voxels, scan.affine, seen.image, seen.brain, seen.head)
-        for name, make in assessor.parts(number, scan, seen, epsilons):
+        for name, make in assessor.parts(number, scan, seen, artifacts, epsilons):
             key = digest_of("perturbation", name, number, of, *setting)
             part = once(work / f"{key}.json", kind, make)
             for one in part.asked:

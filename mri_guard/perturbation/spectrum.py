@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import optimize, special
 from torch import Tensor
 from torch.nn import functional
 
@@ -85,21 +86,47 @@ def log_ratios(image: Tensor, brain: Tensor, pool: Pool = torch.median) -> Tenso
 
 def noise_log_ratios(scan: Scan) -> NDArray[np.float64]:
     """The same of white noise in the scan's own voxels, brought to the model's grid, (4,)."""
-    _, affine = to_ras(np.empty(scan.voxels.shape, np.bool_), scan.affine)
-    x_mm, y_mm = (round(float(mm), 3) for mm in spacing_mm(affine)[:2])
+    turned, affine = to_ras(np.empty(scan.voxels.shape, np.bool_), scan.affine)
+    x, y = (
+        (count, round(mm, 3))
+        for count, mm in zip(turned.shape[:2], spacing_mm(affine)[:2], strict=True)
+    )
 
     def level(kinds: tuple[tuple[int, int], ...]) -> float:
-        return float(np.mean([_log_noise(x_mm, i) + _log_noise(y_mm, j) for i, j in kinds]))
+        return float(np.mean([_log_noise(x, y, i, j) for i, j in kinds]))
 
     return np.array([level(kinds) for kinds in KINDS]) - level(EDGES)
 
 
 @lru_cache(maxsize=256)
-def _log_noise(pixel_mm: float, differences: int) -> float:
-    """Logarithm of the standard deviation of a filter's response to white noise of such pixels."""
-    count = max(32, round(64 * PIXEL_MM / pixel_mm))
+def _log_noise(x: tuple[int, float], y: tuple[int, float], along_x: int, along_y: int) -> float:
+    """Logarithm of the median magnitude of a filter's response to white noise of unit spread.
+
+    Where new voxels fall between old ones changes along the grid, and the noise with it: the median
+    is that of all of them together, as `log_ratios` takes it.
+
+    Args:
+        x: voxels along x, and their size, mm.
+        y: the same along y.
+        along_x: differences.
+        along_y: the same along y.
+    """
+    spreads = np.outer(_noise_spreads(*x, along_x), _noise_spreads(*y, along_y))
+    each, counts = np.unique(spreads.round(6), return_counts=True)
+
+    def share_below(log_magnitude: float) -> float:
+        return float(np.average(special.erf(np.exp(log_magnitude) / each / 2**0.5), weights=counts))
+
+    low, high = float(np.log(each[0])) - 1, float(np.log(each[-1]))
+    return float(optimize.brentq(lambda at: share_below(at) - 0.5, low, high, xtol=1e-6))
+
+
+@lru_cache(maxsize=256)
+def _noise_spreads(count: int, pixel_mm: float, differences: int) -> NDArray[np.float64]:
+    """Spread of a filter's response along an axis, of white noise in the scan's voxels, (n,)."""
     impulses = np.eye(count, dtype=np.float32)[..., None]
-    weights = resample(impulses, np.diag([pixel_mm, PIXEL_MM, 10.0, 1.0]))[0][..., 0]
-    filtered = np.apply_along_axis(np.convolve, 0, weights, binomial(differences), "valid")
-    inner = filtered[len(filtered) // 4 : -(len(filtered) // 4)].astype(np.float64)
-    return float(0.5 * np.log((inner**2).sum(axis=1).mean()))
+    weights = resample(impulses, np.diag([pixel_mm, PIXEL_MM, PIXEL_MM, 1.0]))[0][..., 0]
+    filtered = np.apply_along_axis(
+        np.convolve, 0, weights.astype(np.float64), binomial(differences), "valid"
+    )
+    return np.asarray(np.sqrt((filtered**2).sum(axis=1)))

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from mri_guard.determinism import generator
-from mri_guard.phantom.parameters import LesionKind, draw_parameters
+from mri_guard.phantom.parameters import LesionKind, PhantomParameters, draw_parameters
 from mri_guard.phantom.render import render
 from mri_guard.records import Contrast
 
@@ -27,6 +28,7 @@ def write_phantoms(
     lesioned_share: float = 0.5,
     split: str = "",
     slices: tuple[int, int] = (20, 40),
+    pixels_mm: Sequence[float] = (1.0,),
     prefix: str = "phantom",
     show_progress: bool = False,
 ) -> Path:
@@ -42,6 +44,7 @@ def write_phantoms(
         lesioned_share: 0 to 1.
         split: written into the manifest's `split` column.
         slices: fewest and most slices, spread over 145 mm.
+        pixels_mm: sizes of their pixels in plane, in turn; the field of view is always 256 mm.
         prefix: of the subjects' names.
         show_progress: a bar on the terminal.
     """
@@ -55,6 +58,7 @@ def write_phantoms(
         kind = (kinds[number % len(kinds)],) if number < lesioned else ()
         count = int(rng.integers(slices[0], slices[1] + 1))
         parameters = draw_parameters(rng, contrast, kind, slices=count, spacing_mm=145.0 / count)
+        parameters = on_pixels(parameters, pixels_mm[number % len(pixels_mm)])
         phantom = render(parameters)
 
         name = f"{prefix}{number:04d}"
@@ -84,6 +88,17 @@ def write_phantoms(
         writer.writeheader()
         writer.writerows(rows)
     return manifest
+
+
+def on_pixels(parameters: PhantomParameters, pixel_mm: float) -> PhantomParameters:
+    """The same head on pixels of another size, in as large a field of view.
+
+    Raises:
+        ValueError: more or fewer pixels than a phantom has.
+    """
+    count = round(parameters.in_plane * parameters.pixel_mm / pixel_mm)
+    fields = parameters.model_dump() | {"in_plane": count, "pixel_mm": pixel_mm}
+    return PhantomParameters.model_validate(fields)
 
 
 def _save(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:

@@ -1,6 +1,6 @@
 """From manifests to a bundle on disk: train, calibrate, write."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -12,8 +12,9 @@ from mri_guard import bundle
 from mri_guard.anomaly import VaeScorer
 from mri_guard.bundle import BundleConfig, PolicyConfig
 from mri_guard.calibration.second_look import SecondLookConfig
+from mri_guard.errors import SettingsError
 from mri_guard.perturbation.detector import ConformalDetector
-from mri_guard.perturbation.detectors import Learnt
+from mri_guard.perturbation.detectors import DETECTORS, Learnt
 from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Preprocessed
@@ -238,8 +239,9 @@ def with_detector_calibration(
     work: Path,
     version: str,
     console: Console,
+    names: Collection[str] = (),
 ) -> str:
-    """Digest of a bundle like another one, with every perturbation detector learnt anew.
+    """Digest of a bundle like another one, with its perturbation detectors learnt anew.
 
     Model, statistics, brain mask, thresholds and voxel limits stay as they are, bit by bit.
 
@@ -251,12 +253,16 @@ def with_detector_calibration(
         work: preprocessed scans are kept in it; an interrupted run goes on from there.
         version: of the bundle that is written.
         console: where progress is shown.
+        names: of the detectors that it shall have; none means every one.
 
     Raises:
         BundleError: the other bundle is broken.
-        SettingsError: a manifest does not fit.
+        SettingsError: a manifest does not fit, or a detector is not known.
         NotCalibratedError: too few scans.
     """
+    known = {kind.name for kind in DETECTORS}
+    if not set(names) <= known:
+        raise SettingsError(f"detectors {sorted(names)}; wanted some of {sorted(known)}")
     config, tensors, calibration, card = bundle.contents(folder)
     parts = bundle.split(tensors, *bundle.PARTS)
     preprocess = Preprocess(BrainMask.from_tensors(parts["brain"]))
@@ -272,6 +278,7 @@ def with_detector_calibration(
         detectors = learn_detectors(
             learning, preprocess, seed=config.seed, cache=work / "cache", progress=advance
         )
+        detectors = tuple(one for one in detectors if not names or one.name in names)
         clean = clean_statistics(
             calibrating, detectors, preprocess, scorer, cache=work / "cache", progress=advance
         )

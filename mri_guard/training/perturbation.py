@@ -10,11 +10,19 @@ import numpy as np
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, NotCalibratedError
 from mri_guard.perturbation.detector import ConformalDetector
-from mri_guard.perturbation.detectors import DETECTORS, FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.perturbation.detectors import (
+    DETECTORS,
+    FeatureSqueezing,
+    Fragility,
+    HighFrequency,
+    Learnt,
+)
 from mri_guard.perturbation.detectors.learnt import discriminant
 from mri_guard.perturbation.spectrum import excess
 from mri_guard.ports import Scorer
 from mri_guard.preprocess import Preprocess
+from mri_guard.preprocess.grid import PIXEL_MM
+from mri_guard.preprocess.orientation import spacing_mm, to_ras
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Anomaly, Preprocessed, Scan
@@ -68,7 +76,7 @@ def learn_detectors(
         NotCalibratedError: too few scans.
     """
     maker = preprocess_digest(preprocess)
-    clean, changed = [], []
+    clean, changed, coarsest_mm = [], [], 0.0
     with Decoder() as decoder:
         for number, row in enumerate(rows):
             try:
@@ -78,6 +86,7 @@ def learn_detectors(
                 logger.warning("a scan that detectors learn from is left out: %s", error)
             else:
                 signs = generator(seed, "detectors", "signs", number)
+                coarsest_mm = max(coarsest_mm, *pixel_mm(scan))
                 clean.append(excess(scan, prepared))
                 changed.append(excess(scan, with_signs(prepared, EPSILON, signs)))
             progress()
@@ -86,13 +95,26 @@ def learn_detectors(
             f"{len(clean)} scans of the split {LEARNT_FROM} for the detectors to learn from; "
             f"wanted at least {SMALLEST_FIT}"
         )
+    if coarsest_mm < PIXEL_MM:
+        logger.warning(
+            "the detectors learn from pixels of up to %.2f mm; clean scans of coarser ones, whose "
+            "noise is whiter, may be held: add some, such as `mri-guard phantom --pixel-mm 2`",
+            coarsest_mm,
+        )
     direction = discriminant(np.stack(clean), np.stack(changed))
     every: dict[type[ConformalDetector], ConformalDetector] = {
         HighFrequency: HighFrequency(()),
         Learnt: Learnt((), tuple(float(weight) for weight in direction)),
         FeatureSqueezing: FeatureSqueezing(()),
+        Fragility: Fragility(()),
     }
     return tuple(every[kind] for kind in DETECTORS)
+
+
+def pixel_mm(scan: Scan) -> tuple[float, float]:
+    """Size of a scan's pixels across the axial plane."""
+    _, affine = to_ras(np.empty(scan.voxels.shape, np.bool_), scan.affine)
+    return spacing_mm(affine)[:2]
 
 
 def with_signs(

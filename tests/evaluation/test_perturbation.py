@@ -143,6 +143,27 @@ def test_refuses_a_manifest_without_a_scan_of_the_split(
         )
 
 
+def test_counts_false_alarms_alone(
+    kit: Kit,  # noqa: F811 - a fixture
+    manifest: Path,
+) -> None:
+    with Decoder() as decoder:
+        found = evaluate_perturbation(
+            manifest,
+            ["test"],
+            replace(kit, decoder=decoder, preprocess=Preprocess(_inside)),
+            command="as tested",
+            alpha=0.05,
+            scale=1.0,
+            seed=0,
+            epsilons=(),
+            artifacts=(),
+        )
+    assert "false_alarms" in found.metrics
+    assert all(name.startswith("false_alarms") for name in found.metrics)
+    assert found.tables["attacked"] == []
+
+
 def test_what_a_detector_notices_counts_for_nothing(kit: Kit) -> None:  # noqa: F811 - a fixture
     victim = aware(decided_victim(kit, SEEN, 1.0), kit, SCAN, SEEN)
     assert victim.hidden is not None

@@ -14,13 +14,15 @@ def scan_of(pixel_mm: float, voxels: np.ndarray | None = None) -> Scan:
     return Scan(np.zeros((64, 64, 4), np.float32) if voxels is None else voxels, affine, header)
 
 
-def noisy(rng: np.random.Generator, pixel_mm: float = 1.0) -> tuple[Scan, Preprocessed]:
+def noisy(
+    rng: np.random.Generator, pixel_mm: float = 1.0, sigma: float | None = None
+) -> tuple[Scan, Preprocessed]:
     """A round brain in white noise of the scanner's own pixels, on the model's grid."""
     count = round(128 / pixel_mm)
     at = (np.arange(count) - (count - 1) / 2) * pixel_mm
     inside = np.hypot(at[:, None], 1.2 * at[None]) < 48
     tissue = 0.6 + 0.2 * np.sin(at / 9)[:, None] * np.cos(at / 7)[None]
-    sigma = rng.uniform(0.01, 0.05)
+    sigma = rng.uniform(0.01, 0.05) if sigma is None else sigma
     noise = sigma * rng.standard_normal((count, count, 6))
     voxels = ((tissue * inside)[..., None] + noise).astype(np.float32)
     scan = scan_of(pixel_mm, voxels)

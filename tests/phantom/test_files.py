@@ -46,6 +46,17 @@ def test_same_seed_writes_the_same_bytes(phantoms: Path, tmp_path: Path) -> None
     assert (again.parent / first).read_bytes() == (phantoms.parent / first).read_bytes()
 
 
+def test_takes_pixels_of_several_sizes_in_turn(tmp_path: Path) -> None:
+    written = write_phantoms(tmp_path, 3, seed=1, slices=(10, 12), pixels_mm=(2.0, 3.2))
+    scans = [nib.load(path) for path in sorted((written.parent / "scans").iterdir())]
+    for scan, pixel_mm in zip(scans, (2.0, 3.2, 2.0), strict=True):
+        x_mm, y_mm, _ = scan.header.get_zooms()
+        assert (x_mm, y_mm) == pytest.approx((pixel_mm, pixel_mm))
+        assert scan.shape[0] * pixel_mm == pytest.approx(256, abs=pixel_mm)
+    with pytest.raises(ValueError, match="in_plane"):
+        write_phantoms(tmp_path, 1, seed=1, pixels_mm=(0.3,))
+
+
 @pytest.mark.parametrize("contrast", [Contrast.FLAIR, Contrast.T1])
 def test_dicom_has_no_error_line_from_dciodvfy(contrast: Contrast, tmp_path: Path) -> None:
     validator = peer("dciodvfy")

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,19 @@ from rich.console import Console
 
 import bundles
 from mri_guard import bundle
-from mri_guard.errors import NotCalibratedError
-from mri_guard.perturbation.detectors import FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.errors import NotCalibratedError, SettingsError
+from mri_guard.perturbation.detector import ConformalDetector
+from mri_guard.perturbation.detectors import (
+    DETECTORS,
+    FeatureSqueezing,
+    Fragility,
+    HighFrequency,
+    Learnt,
+)
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.training import bundle as training_bundle
+from mri_guard.training import perturbation as training_perturbation
 from mri_guard.training.bundle import with_detector_calibration
 from mri_guard.training.perturbation import (
     aligned,
@@ -74,15 +83,67 @@ def test_needs_scans_enough_to_learn_from(tmp_path: Path) -> None:
         learn_detectors((), preprocess, seed=0, cache=tmp_path)
 
 
+@pytest.mark.parametrize("pixel", [1.0, 2.0])
+def test_says_when_it_has_seen_no_coarse_pixels(
+    pixel: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [noisy(rng, pixel) for _ in range(10)]
+    prepared, scans = iter([(seen, None) for _, seen in drawn]), iter([scan for scan, _ in drawn])
+    monkeypatch.setattr(training_perturbation, "prepared_scan", lambda *_: next(prepared))
+    monkeypatch.setattr(training_perturbation, "decoded", lambda *_: next(scans))
+    preprocess = Preprocess(lambda image, head, spacing_mm: head)
+    made = learn_detectors([ROWS[2]] * 10, preprocess, seed=0, cache=tmp_path)
+    assert [type(one) for one in made] == list(DETECTORS)
+    assert ("may be held" in caplog.text) is (pixel < 2)
+
+
+def _pretend_to_learn(
+    monkeypatch: pytest.MonkeyPatch, detectors: Sequence[ConformalDetector]
+) -> dict[str, tuple[float, ...]]:
+    """What each of the detectors will be calibrated on."""
+    clean = {one.name: tuple(float(i) for i in range(120)) for one in detectors}
+
+    def some(_: object, wanted: Sequence[ConformalDetector], *__: object, **___: object) -> object:
+        return {one.name: clean[one.name] for one in wanted}
+
+    monkeypatch.setattr(training_bundle, "learn_detectors", lambda *_, **__: detectors)
+    monkeypatch.setattr(training_bundle, "clean_statistics", some)
+    return clean
+
+
+def test_gives_a_bundle_the_detectors_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pretend_to_learn(monkeypatch, (HighFrequency(()), Learnt((), (1.0,) * 4), Fragility(())))
+
+    def make(*names: str) -> None:
+        with_detector_calibration(
+            bundles.DEFAULT,
+            (),
+            tmp_path,
+            work=tmp_path,
+            version="9",
+            console=Console(),
+            names=names,
+        )
+
+    make("fragility", "high_frequency")
+    _, tensors, calibration, _ = bundle.contents(tmp_path)
+    assert list(calibration.detectors) == ["high_frequency", "fragility"]
+    assert not [key for key in tensors if key.startswith("detectors.")]
+    with pytest.raises(SettingsError, match="other"):
+        make("other")
+
+
 def test_changes_nothing_else_in_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detectors = (
         HighFrequency(()),
         Learnt((), (1.0, 2.0, 3.0, 4.0)),
         FeatureSqueezing(()),
+        Fragility(()),
     )
-    clean = {one.name: tuple(float(i) for i in range(120)) for one in detectors}
-    monkeypatch.setattr(training_bundle, "learn_detectors", lambda *_, **__: detectors)
-    monkeypatch.setattr(training_bundle, "clean_statistics", lambda *_, **__: clean)
+    clean = _pretend_to_learn(monkeypatch, detectors)
     for version in ("9", "10"):  # a bundle that has them already is renewed
         source = bundles.DEFAULT if version == "9" else tmp_path
         digest = with_detector_calibration(

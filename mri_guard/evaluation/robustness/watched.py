@@ -7,6 +7,7 @@ arXiv:1802.00420).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,7 +19,9 @@ from mri_guard.decision import ThresholdPolicy
 from mri_guard.defences import Median
 from mri_guard.errors import SettingsError
 from mri_guard.journey import Kit
-from mri_guard.perturbation.detectors import FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.perturbation.detectors import FeatureSqueezing, Fragility, HighFrequency, Learnt
+from mri_guard.perturbation.detectors.fragility import FILTER, SMALLEST_CHANGE, noise
+from mri_guard.perturbation.detectors.high_frequency import WEIGHTS
 from mri_guard.perturbation.joint import JointRule
 from mri_guard.perturbation.spectrum import log_ratios, noise_log_ratios
 from mri_guard.ports import Detector
@@ -77,7 +80,7 @@ def statistic(detector: Detector, kit: Kit, scan: Scan, preprocessed: Preprocess
     scorer = kit.scorer
     device = next(scorer.model.parameters()).device
     _, brain = tensors(preprocessed, device)
-    noise = torch.from_numpy(noise_log_ratios(scan)).float().to(device)
+    expected = torch.from_numpy(noise_log_ratios(scan)).float().to(device)
     gap_mm = slice_gap_mm(preprocessed)
 
     pooled = straight_through(
@@ -85,22 +88,29 @@ def statistic(detector: Detector, kit: Kit, scan: Scan, preprocessed: Preprocess
     )
 
     def excess(image: Tensor) -> Tensor:
-        return pooled(image) - noise
+        return pooled(image) - expected
+
+    def change(image: Tensor, other: Tensor) -> Tensor:
+        kept, moved = (scorer.map_tensor(one, brain, gap_mm)[0] for one in (image, other))
+        return (moved - kept)[brain]
 
     match detector:
         case HighFrequency():
-            return lambda image: excess(image)[0]
+            balance = torch.tensor(WEIGHTS, device=device)
+            return lambda image: balance @ excess(image)
         case Learnt():
             direction = torch.tensor(detector.direction, device=device)
             return lambda image: direction @ excess(image)
         case FeatureSqueezing(squeezers=(Median() as median,)):
+            return lambda image: change(image, filtered(image, median.size)).abs().mean()
+        case Fragility():
+            shake, _ = tensors(replace(preprocessed, image=noise(preprocessed.image.shape)), device)
 
-            def squeezing(image: Tensor) -> Tensor:
-                kept, _ = scorer.map_tensor(image, brain, gap_mm)
-                moved, _ = scorer.map_tensor(filtered(image, median.size), brain, gap_mm)
-                return (moved - kept)[brain].abs().mean()
+            def fragility(image: Tensor) -> Tensor:
+                given_way = change(image, filtered(image, FILTER.size)).abs().mean()
+                return change(image, image + shake).mean().abs() / given_way.clamp(SMALLEST_CHANGE)
 
-            return squeezing
+            return fragility
     raise SettingsError(f"the detector {detector.name} cannot be watched: no statistic in torch")
 
 

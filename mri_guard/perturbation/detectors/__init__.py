@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 from mri_guard.errors import BundleError
 from mri_guard.perturbation.detector import ConformalDetector
 from mri_guard.perturbation.detectors.feature_squeezing import FeatureSqueezing
+from mri_guard.perturbation.detectors.fragility import Fragility
 from mri_guard.perturbation.detectors.high_frequency import HighFrequency
 from mri_guard.perturbation.detectors.learnt import Learnt
 
-DETECTORS: tuple[type[ConformalDetector], ...] = (HighFrequency, Learnt, FeatureSqueezing)
+DETECTORS: tuple[type[ConformalDetector], ...] = (
+    HighFrequency,
+    Learnt,
+    FeatureSqueezing,
+    Fragility,
+)
 """Every detector, cheapest first."""
 
-__all__ = ["DETECTORS", "FeatureSqueezing", "HighFrequency", "Learnt", "assembled"]
+__all__ = ["DETECTORS", "FeatureSqueezing", "Fragility", "HighFrequency", "Learnt", "assembled"]
 
 
 def assembled(
@@ -48,4 +54,6 @@ def assembled(
         made.append(Learnt.from_arrays(learnt, clean[Learnt.name]))
     if FeatureSqueezing.name in clean:
         made.append(FeatureSqueezing(tuple(clean[FeatureSqueezing.name])))
+    if Fragility.name in clean:
+        made.append(Fragility(tuple(clean[Fragility.name])))
     return tuple(made)

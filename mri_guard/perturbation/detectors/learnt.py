@@ -3,7 +3,7 @@
 Fisher's linear discriminant (Fisher 1936, Annals of Eugenics 7(2), 179-188) of four logarithms of
 the image's spectrum (`spectrum.py`) between clean scans and the same scans with random signs of
 4/255 in the head. Four numbers are learnt, and no attack is needed to learn them: nothing in them
-knows one attack's habits. `training/perturbation.py` learns them from the split `train`, which
+knows one attack's habits. `training/perturbation.py` learns them from the split `validation`, which
 calibrates nothing.
 """
 

@@ -10,7 +10,13 @@ from mri_guard.defences import BitDepth, Median
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.robustness.watched import filtered, hidden, statistic
 from mri_guard.journey import Kit
-from mri_guard.perturbation.detectors import DETECTORS, FeatureSqueezing, HighFrequency, Learnt
+from mri_guard.perturbation.detectors import (
+    DETECTORS,
+    FeatureSqueezing,
+    Fragility,
+    HighFrequency,
+    Learnt,
+)
 from mri_guard.perturbation.joint import JointRule
 from mri_guard.training.perturbation import with_signs
 from tests.perturbation.scans import noisy
@@ -26,11 +32,16 @@ def kit() -> Kit:
         torch.manual_seed(0)
         state = Vae(TINY.model).state_dict()
     scorer = VaeScorer.from_tensors(TINY, state, plain_fusion().tensors())
-    detectors = (HighFrequency(()), Learnt((), (8.0, 1.0, 0.0, -2.0)), FeatureSqueezing(()))
+    detectors = (
+        HighFrequency(()),
+        Learnt((), (8.0, 1.0, 0.0, -2.0)),
+        FeatureSqueezing(()),
+        Fragility(()),
+    )
     anomaly = scorer(SEEN)
     rng = np.random.default_rng(2)
     clean = {}
-    for detector, spread in zip(detectors, (0.1, 1.0, 0.3), strict=True):
+    for detector, spread in zip(detectors, (0.1, 1.0, 0.3, 0.3), strict=True):
         middle = detector.statistic(SCAN, SEEN, anomaly, scorer)
         clean[detector.name] = tuple(middle + spread * rng.standard_normal(100))
     return replace(
