@@ -146,6 +146,7 @@ def test_refuses_a_manifest_without_a_scan_of_the_split(
 def test_counts_false_alarms_alone(
     kit: Kit,  # noqa: F811 - a fixture
     manifest: Path,
+    tmp_path: Path,
 ) -> None:
     with Decoder() as decoder:
         found = evaluate_perturbation(
@@ -153,6 +154,7 @@ def test_counts_false_alarms_alone(
             ["test"],
             replace(kit, decoder=decoder, preprocess=Preprocess(_inside)),
             command="as tested",
+            work=tmp_path,
             alpha=0.05,
             scale=1.0,
             seed=0,

@@ -68,7 +68,8 @@ def test_finds_what_was_tuned_to_every_voxel() -> None:
 
     def tuned(image: NDArray[np.float32]) -> NDArray[np.floating]:
         """A unit that the whole map hangs on, and that one image alone moves."""
-        return image - np.exp(-np.square(image - target).mean() / SIGMA**2)
+        moved: NDArray[np.floating] = image - np.exp(-np.square(image - target).mean() / SIGMA**2)
+        return moved
 
     assert fragility(tissue(0), tuned) < 0.05
     assert fragility(target, tuned) > 0.5  # the filter spoils the tuning too

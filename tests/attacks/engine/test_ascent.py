@@ -52,7 +52,7 @@ def test_begins_at_the_start_where_everything_is_felt() -> None:
 
 def test_still_moves_what_is_felt_only_later() -> None:
     def hinged(x: Tensor) -> Tensor:  # the second slice counts once the first has risen
-        one, two = ((x - IMAGE) * MASK).sum((1, 2, 3)).split(1)
+        one, two = torch.split(((x - IMAGE) * MASK).sum((1, 2, 3)), 1)
         score: Tensor = one.clamp_max(6) + (one > 5) * two
         return score
 
