@@ -35,9 +35,9 @@ from mri_guard.evaluation.evidence import (
     proportion,
     suffix,
 )
-from mri_guard.evaluation.kept import digest_of, digest_of_arrays, once
 from mri_guard.evaluation.robustness import hidden
 from mri_guard.journey import Kit
+from mri_guard.kept import digest_of, digest_of_arrays, once
 from mri_guard.ports import Artifact
 from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers.manifest import ManifestRow, digest, read_manifest

@@ -1,12 +1,13 @@
 """Healthy scans under attack, and under noise: what the second look is calibrated on."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 from safetensors.torch import save
 
 from mri_guard.anomaly import Fusion, VaeScorer
@@ -15,6 +16,7 @@ from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores
 from mri_guard.defences import smoothed
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError
+from mri_guard.kept import digest_of, digest_of_arrays, once
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import ManifestRow
@@ -24,6 +26,9 @@ from mri_guard.training.data import prepared_scan, preprocess_digest
 from mri_guard.under_attack import scan_victim
 
 logger = logging.getLogger(__name__)
+
+SCORES = TypeAdapter(tuple[float, float])
+"""Of one scan, as they are kept."""
 
 
 def second_look_scores(
@@ -52,34 +57,26 @@ def second_look_scores(
         progress: called after each scan.
     """
     maker = preprocess_digest(preprocess)
-    kept = cache / f"second_look_{_run(rows, scorer, config, maker, seed)}.json"
-    done: dict[str, tuple[str, float, float] | None] = (
-        json.loads(kept.read_text()) if kept.exists() else {}
-    )
+    run = _run(scorer, config, maker, seed)
+    attacked: dict[str, list[float]] = {}
+    medians: dict[str, list[float]] = {}
     with_healthy = {row.site for row in rows if row.label == "healthy"}
     with Decoder() as decoder:
         for number, row in enumerate(rows):
-            if str(number) not in done:
-                try:
-                    scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
-                    part = healthy_part(row, scan, lesion, with_healthy)
-                    done[str(number)] = part and (
-                        part[0],
-                        *_looked_at(scorer, part[1], config, seed, number),
-                    )
-                except InputError as error:
-                    logger.warning("a calibration scan is left out: %s", error)
-                    done[str(number)] = None
-                _keep(kept, done)
+            try:
+                scan, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
+                part = healthy_part(row, scan, lesion, with_healthy)
+                if part is not None:
+                    group, seen = part
+                    of = digest_of_arrays(seen.image, seen.brain, seen.head, seen.affine)
+                    key = digest_of("second look", run, number, of)
+                    make = partial(_looked_at, scorer, seen, config, seed, number)
+                    highest, median = once(cache / f"{key}.json", SCORES, make)
+                    attacked.setdefault(group, []).append(highest)
+                    medians.setdefault(group, []).append(median)
+            except InputError as error:
+                logger.warning("a calibration scan is left out: %s", error)
             progress()
-    attacked: dict[str, list[float]] = {}
-    medians: dict[str, list[float]] = {}
-    for number in range(len(rows)):
-        found = done[str(number)]
-        if found is not None:
-            group, highest, median = found
-            attacked.setdefault(group, []).append(highest)
-            medians.setdefault(group, []).append(median)
     return SecondLookScores(
         config=config,
         attacked={group: tuple(scores) for group, scores in attacked.items()},
@@ -98,24 +95,14 @@ def _looked_at(
     return highest, float(np.median(drawn))
 
 
-def _run(
-    rows: Sequence[ManifestRow], scorer: VaeScorer, config: SecondLookConfig, maker: str, seed: int
-) -> str:
-    """SHA-256 of all that decides the scores, hex."""
+def _run(scorer: VaeScorer, config: SecondLookConfig, maker: str, seed: int) -> str:
+    """SHA-256 of all but the scan that decides its scores, hex."""
     scored = f"{scorer.config.model_dump_json()} {config.model_dump_json()} {maker} {seed}"
     sha = hashlib.sha256(scored.encode())
-    sha.update("".join(row.model_dump_json() for row in rows).encode())
     sha.update(save({key: value.cpu() for key, value in scorer.model.state_dict().items()}))
     if isinstance(scorer.fusion, Fusion):
         sha.update(save(scorer.fusion.tensors()))
     return sha.hexdigest()
-
-
-def _keep(path: Path, done: dict[str, tuple[str, float, float] | None]) -> None:
-    """Writes it, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(done))
-    part.replace(path)
 
 
 def attacked_score(

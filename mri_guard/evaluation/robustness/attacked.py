@@ -22,7 +22,7 @@ import mri_guard
 from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Attack, Direction, Threat, Victim
 from mri_guard.determinism import generator
-from mri_guard.evaluation.kept import digest_of, digest_of_arrays, keep
+from mri_guard.kept import digest_of, digest_of_arrays, keep
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Preprocessed
 from mri_guard.under_attack import scan_victim, slice_victim, slices_of

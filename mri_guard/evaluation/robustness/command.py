@@ -26,7 +26,6 @@ from mri_guard.calibration import ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
-from mri_guard.evaluation.kept import digest_of, once
 from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.evaluation.robustness.attacked import (
     HERE,
@@ -51,6 +50,7 @@ from mri_guard.evaluation.robustness.plan import (
 from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Check, suspected
 from mri_guard.evaluation.robustness.scene import Scene, slice_threshold
 from mri_guard.journey import Kit
+from mri_guard.kept import digest_of, once
 from mri_guard.metrics.bootstrap import patient_counts
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources

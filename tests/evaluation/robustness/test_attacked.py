@@ -14,7 +14,7 @@ from mri_guard.evaluation.robustness.attacked import (
     write_answer,
 )
 
-PLAIN = ("errors", "journey", "decision", "ports", "readers", "records", "evaluation/kept")
+PLAIN = ("errors", "journey", "decision", "ports", "readers", "records", "kept")
 """What holds values, or hands them on; answers do not depend on how."""
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mri_guard.evaluation.kept import digest_of, digest_of_arrays, keep, once
+from mri_guard.kept import digest_of, digest_of_arrays, keep, once
 
 NUMBERS = TypeAdapter(tuple[float, ...])
 
