@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from mri_guard.errors import InputError
+from mri_guard.perturbation.asked_once import detections
 from mri_guard.ports import (
     Calibrator,
     Combine,
@@ -114,8 +115,8 @@ def _travel(source: Source, kit: Kit, log: "_Log") -> Decision:
 
     # 6. Was the image perturbed on purpose? After the model, since squeezing compares its scores.
     with log.step("perturbation"):
-        log.detectors = tuple(
-            detect(log.scan, log.preprocessed, log.anomaly, kit.scorer) for detect in kit.detectors
+        log.detectors = detections(
+            kit.detectors, log.scan, log.preprocessed, log.anomaly, kit.scorer
         )
         log.perturbation = kit.combine(log.detectors)
 

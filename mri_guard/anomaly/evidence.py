@@ -1,21 +1,22 @@
 """What speaks for an anomaly, place by place, and how it is brought together.
 
 The restoration's residual sees what no healthy brain shows there; the intensity against an atlas,
-what is rare there; the difference across the plane of symmetry, what the other side does not have;
-the structure that the restoration does not share, what is of the wrong texture. Each has other
-units and other places where healthy brains show it too: each is measured in healthy spreads, then
-they are added up with fixed weights, averaged over the neighbourhood, and the sum is measured in
-healthy spreads again, and at last in the scan's own: one scanner's healthy brains are noisier than
-another's.
+once the smooth field over the scan is taken out, what is rare there; the difference across the
+plane of symmetry, what the other side does not have; the structure that the restoration does not
+share, what is of the wrong texture. Each has other units and other places where healthy brains show
+it too: each is measured in healthy spreads, then they are added up with fixed weights, averaged
+over the neighbourhood, and the sum is measured in healthy spreads again, and at last in the scan's
+own: one scanner's healthy brains are noisier than another's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from mri_guard.anomaly.bias_field import bias_field
 from mri_guard.anomaly.losses import structural_similarity
 from mri_guard.anomaly.residual import HealthyStatistics, in_own_spreads, smooth
 from mri_guard.errors import BundleError
@@ -42,6 +43,8 @@ class FusionConfig(Record):
         own_share: share of the scan's own spread in the unit of the map; the rest is that of
             healthy scans. The own one makes scanners alike, and an attacker can move it: a little
             more or less everywhere, and every score is lower or higher.
+        field_order: of the polynomial that is taken out of the intensity before the atlas judges
+            it, see `bias_field`; None takes none out.
         smoothing_px: Gaussian standard deviation in the plane, pixels.
         smoothing_mm: the same across slices, millimetres.
     """
@@ -52,6 +55,7 @@ class FusionConfig(Record):
     structure: Finite = 0.1
     dark: float = Field(default=0.5, ge=0, le=1)
     own_share: float = Field(default=1.0, ge=0, le=1)
+    field_order: int | None = Field(default=None, ge=0, le=6)
     smoothing_px: float = Field(default=1.5, ge=0, le=10)
     smoothing_mm: float = Field(default=5.0, ge=0, le=50)
 
@@ -127,12 +131,11 @@ class Fusion:
         Raises:
             ValueError: there is no healthy voxel.
         """
-        statistics = {
-            kind: HealthyStatistics.fit(
-                (found.signed[kind], counts, found.positions) for found, counts in healthy
-            )
-            for kind in KINDS
-        }
+        statistics = _statistics(healthy)
+        if config.field_order is not None:
+            # Once more: an atlas of brains with their fields is wider than one without.
+            levelled = [(_levelled(found, statistics, config), counts) for found, counts in healthy]
+            statistics = _statistics(levelled)
         fused = HealthyStatistics.fit(
             (_sum(found, statistics, config), counts, found.positions) for found, counts in healthy
         )
@@ -177,13 +180,49 @@ class Fusion:
         return self.fused.standardise(total, found.positions) * found.inside
 
 
+def _statistics(healthy: Sequence[tuple[Evidence, Tensor]]) -> dict[str, HealthyStatistics]:
+    """Of each kind, where the brains count as healthy."""
+    return {
+        kind: HealthyStatistics.fit(
+            (found.signed[kind], counts, found.positions) for found, counts in healthy
+        )
+        for kind in KINDS
+    }
+
+
 def _sum(
     found: Evidence, statistics: Mapping[str, HealthyStatistics], config: FusionConfig
 ) -> Tensor:
     """Weighted sum of all evidence in healthy spreads, smoothed, (z, x, y)."""
     total = torch.zeros_like(found.inside, dtype=found.signed[KINDS[0]].dtype)
+    found = _levelled(found, statistics, config)
     for kind, weight in config.weights.items():
         if weight:
             standard = statistics[kind].standardise(found.signed[kind], found.positions)
             total = total + weight * standard
-    return smooth(total, found.inside, config.smoothing_px, config.smoothing_mm / found.gap_mm)
+    return _neighbourhood(total, found, config)
+
+
+def _levelled(
+    found: Evidence, statistics: Mapping[str, HealthyStatistics], config: FusionConfig
+) -> Evidence:
+    """Intensity without the field that lies over it, where the configuration takes one out and the
+    intensity has weight; the rest as it was.
+
+    A restoration of no weight is not asked what is suspect.
+    """
+    if config.field_order is None or not config.atlas:
+        return found
+    seen, inside, positions = found.signed["atlas"], found.inside, found.positions
+    usual = statistics["atlas"].at(positions)
+    suspicion = torch.zeros_like(seen)
+    if config.restoration:
+        residual = statistics["restoration"].standardise(found.signed["restoration"], positions)
+        suspicion = _neighbourhood(residual, found, config)
+    field = bias_field(seen, inside, positions, usual, suspicion, config.field_order)
+    return replace(found, signed={**found.signed, "atlas": seen / field * inside})
+
+
+def _neighbourhood(values: Tensor, found: Evidence, config: FusionConfig) -> Tensor:
+    """Mean over each place's neighbourhood in the brain, (z, x, y)."""
+    return smooth(values, found.inside, config.smoothing_px, config.smoothing_mm / found.gap_mm)

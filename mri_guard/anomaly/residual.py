@@ -91,14 +91,23 @@ class HealthyStatistics:
             value: signed, (z, x, y).
             positions: (z, 3, x, y).
         """
-        both = torch.stack([self.mean, self.spread])[None].to(value)
+        mean, spread = self.at(positions.to(value))
+        standardised: Tensor = (value - mean) / spread
+        return standardised
+
+    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and spread at each place, (z, x, y) each.
+
+        Args:
+            positions: float, (z, 3, x, y).
+        """
+        both = torch.stack([self.mean, self.spread])[None].to(positions)
         # grid_sample wants the fastest axis first: y, x, z of a (z, x, y) grid.
-        at = positions[:, [1, 0, 2]].permute(0, 2, 3, 1)[None].to(value)
+        at = positions[:, [1, 0, 2]].permute(0, 2, 3, 1)[None]
         mean, spread = functional.grid_sample(
             both, at, mode="bilinear", padding_mode="border", align_corners=False
         )[0]
-        standardised: Tensor = (value - mean) / spread
-        return standardised
+        return mean, spread
 
 
 def smooth(values: Tensor, inside: Tensor, sigma_px: float, sigma_slices: float) -> Tensor:

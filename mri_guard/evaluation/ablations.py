@@ -148,6 +148,11 @@ ABLATIONS = (
         for kind in KINDS
     ),
     Ablation(
+        "no_field",
+        "the smooth field over the scan left in what the atlas judges",
+        fusion=lambda fusion: changed(fusion, field_order=None),
+    ),
+    Ablation(
         "no_network",
         "atlas and asymmetry alone, which ask no network",
         fusion=_without("restoration", "structure"),

@@ -38,11 +38,12 @@ from mri_guard.evaluation.evidence import (
 from mri_guard.evaluation.robustness import hidden
 from mri_guard.journey import Kit
 from mri_guard.kept import digest_of, digest_of_arrays, once
+from mri_guard.perturbation.asked_once import detections
 from mri_guard.ports import Artifact
 from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
 from mri_guard.readers.sources import open_sources
-from mri_guard.records import DetectorResult, Preprocessed, Record, Scan
+from mri_guard.records import Preprocessed, Record, Scan
 from mri_guard.under_attack import scan_victim
 
 logger = logging.getLogger(__name__)
@@ -143,10 +144,7 @@ class _Assessor:
     def verdicts(self, scan: Scan, seen: Preprocessed) -> dict[str, bool]:
         """Who holds the scan: each detector by its own p-value, and all together."""
         kit = self.kit
-        anomaly = kit.scorer(seen)
-        results: list[DetectorResult] = [
-            detect(scan, seen, anomaly, kit.scorer) for detect in kit.detectors
-        ]
+        results = detections(kit.detectors, scan, seen, kit.scorer(seen), kit.scorer)
         verdicts = {result.name: result.p_value <= self.alpha for result in results}
         return verdicts | {TOGETHER: kit.combine(results).p_value <= self.alpha}
 

@@ -7,8 +7,9 @@ from mri_guard.records import Record
 from mri_guard.training.adversary import Adversary
 from mri_guard.training.augmentation import Appearance
 
-SCORED = VaeConfig(fusion=FusionConfig(own_share=0.2))
-"""As new bundles score: what an attacker can move of the scan's own spread counts little."""
+SCORED = VaeConfig(fusion=FusionConfig(own_share=0.2, field_order=3))
+"""As new bundles score: what an attacker can move of the scan's own spread counts little, and a
+smooth field that he lays over it next to nothing. See `docs/decisions/0013`."""
 
 
 class TrainConfig(Record):

@@ -9,6 +9,7 @@ import numpy as np
 
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, NotCalibratedError
+from mri_guard.perturbation.asked_once import AskedOnce
 from mri_guard.perturbation.detector import ConformalDetector
 from mri_guard.perturbation.detectors import (
     DETECTORS,
@@ -134,8 +135,9 @@ def statistics_of(
     scorer: Scorer,
 ) -> dict[str, float]:
     """Each detector's statistic of one scan."""
+    asked = AskedOnce(scorer)
     return {
-        detector.name: detector.statistic(scan, preprocessed, anomaly, scorer)
+        detector.name: detector.statistic(scan, preprocessed, anomaly, asked)
         for detector in detectors
     }
 

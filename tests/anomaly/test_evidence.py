@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -58,14 +60,30 @@ def test_counts_what_is_too_dark_at_its_share() -> None:
     torch.testing.assert_close(half, torch.where(whole < 0, 0.5 * whole, whole))
 
 
+def test_a_smooth_field_is_no_lesion_once_it_is_taken_out() -> None:
+    found, lesion = brain(99, bright=True)
+    x, y, z = found.positions.unbind(1)
+    field = (0.12 * x - 0.15 * y * z).exp()  # of the restoration too, which keeps it
+    signed = {**found.signed, "atlas": found.signed["atlas"] * field}
+    found = replace(found, signed=signed)
+    atlas = ALONE.model_copy(update={"atlas": 1.0, "own_share": 0.0, "dark": 1.0})
+    left, taken = (
+        fitted(atlas.model_copy(update={"field_order": order}))(found) for order in (None, 3)
+    )
+    elsewhere = found.inside & ~lesion
+    assert left[elsewhere].abs().mean() > 3 * taken[elsewhere].abs().mean()
+    assert taken[lesion].mean() > 8 * taken[elsewhere].abs().mean()
+
+
 def test_is_nought_outside_the_brain() -> None:
     found, _ = brain(1, bright=True)
     assert not fitted(FusionConfig())(found)[~found.inside].any()
 
 
 def test_comes_back_from_its_tensors() -> None:
-    fusion = fitted(FusionConfig())
-    again = Fusion.from_tensors(fusion.tensors(), FusionConfig())
+    config = FusionConfig(field_order=1)
+    fusion = fitted(config)
+    again = Fusion.from_tensors(fusion.tensors(), config)
     found, _ = brain(3)
     assert torch.equal(fusion(found), again(found))
 
@@ -79,12 +97,14 @@ def test_refuses_tensors_that_do_not_fit() -> None:
         Fusion.from_tensors(tensors, FusionConfig())
 
 
-def test_passes_a_gradient_to_image_and_restoration() -> None:
+@pytest.mark.parametrize("order", [None, 2])
+def test_passes_a_gradient_to_image_and_restoration(order: int | None) -> None:
     found, _ = brain(5)
     seen = found.signed["atlas"].clone().requires_grad_()
     restored = (0.7 * found.inside).requires_grad_()
     again = evidence(seen, found.inside, restored, found.positions, 5.0)
-    fitted(FusionConfig())(again).abs().sum().backward()  # type: ignore[no-untyped-call]
+    fusion = fitted(FusionConfig(field_order=order))
+    fusion(again).abs().sum().backward()  # type: ignore[no-untyped-call]
     for leaf in (seen, restored):
         assert leaf.grad is not None
         assert torch.isfinite(leaf.grad).all()

@@ -119,6 +119,7 @@ FUSED_OTHERWISE: dict[str, tuple[str, ...]] = {
     "no_atlas": ("restoration", "asymmetry", "structure"),
     "no_asymmetry": ("restoration", "atlas", "structure"),
     "no_structure": ("restoration", "atlas", "asymmetry"),
+    "no_field": KINDS,
     "no_network": ("atlas", "asymmetry"),
 }
 
@@ -132,6 +133,7 @@ def test_takes_away_what_it_says_and_nothing_else(ablation: Ablation) -> None:
     assert differences(fusion, ablation.fusion(fusion)) == {
         **{kind: 0.0 for kind in KINDS if kind not in left},
         **({"dark": 1.0} if ablation.name == "dark_like_bright" else {}),
+        **({"field_order": None} if ablation.name == "no_field" else {}),
     }
     assert ablation.real_shapes == (ablation.name != "no_lesion_shapes")
     assert ablation.healthy_spreads == (ablation.name != "no_z_scoring")

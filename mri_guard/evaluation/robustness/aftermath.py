@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mri_guard.journey import Kit, examine
+from mri_guard.perturbation.asked_once import detections
 from mri_guard.phantom import write_dicom_series
 from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers import open_sources
@@ -74,7 +75,7 @@ def as_tensor(scan: Scan, image: Preprocessed, kit: Kit) -> Aftermath:
         kit: from the bundle.
     """
     anomaly = kit.scorer(image)
-    detectors = tuple(detect(scan, image, anomaly, kit.scorer) for detect in kit.detectors)
+    detectors = detections(kit.detectors, scan, image, anomaly, kit.scorer)
     unasked = (CheckResult(name="float-tensor", passed=True),)
     decision = kit.policy(unasked, kit.combine(detectors), kit.calibrate(anomaly.score))
     return _aftermath(decision, anomaly, {one.name: one.p_value for one in detectors})

@@ -17,11 +17,8 @@ OF_255 = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 PREFERRED = ("apgd", "pgd", "square")
 """The suite where nobody says otherwise."""
 
-STRENGTHS = {"bias_field": (0.05, 0.1, 0.2)}
-"""Budgets of attacks whose epsilon has a unit of its own, by name."""
-
-USUAL_STRENGTH = {Threat.PATCH: (0.02,), Threat.PHYSICAL: (0.3,)}
-"""The same where none stands under the attack's name."""
+PATCH = 0.02
+"""Share of the mask that a patch covers."""
 
 SCANNER_OF_255 = (4.0, 8.0)
 """Budgets whose strongest change is carried through DICOM, where they are among those asked for."""
@@ -62,9 +59,11 @@ class Plan:
     seed: int = 0
 
     def budgets(self, attack: Attack) -> tuple[float, ...]:
-        """Epsilons of an attack, rising."""
-        if attack.threat in USUAL_STRENGTH:
-            return STRENGTHS.get(attack.name, USUAL_STRENGTH[attack.threat])
+        """Epsilons of an attack, rising; of a physical one what it calls realistic."""
+        if attack.threat is Threat.PATCH:
+            return (PATCH,)
+        if attack.threat is Threat.PHYSICAL:
+            return (float(attack.realistic),)  # type: ignore[attr-defined]  # every such one has it
         return tuple(one / 255 for one in self.of_255)
 
 
