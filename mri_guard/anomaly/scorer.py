@@ -1,11 +1,13 @@
 """From a preprocessed scan to its anomaly map and score, by one fixed rule."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from pydantic import Field
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from mri_guard.anomaly.evidence import Evidence, Fusion, FusionConfig, evidence
@@ -77,6 +79,13 @@ class VaeScorer:
     def to(self, device: torch.device | str) -> "VaeScorer":
         """The same scorer on a device; the model itself moves."""
         return VaeScorer(self.model.to(device), self.fusion, self.config)
+
+    def digest(self) -> str:
+        """SHA-256 of all that its scores depend on but the code, hex."""
+        sha = hashlib.sha256(self.config.model_dump_json().encode())
+        sha.update(save({key: value.cpu() for key, value in self.model.state_dict().items()}))
+        sha.update(save(self.fusion.tensors()) if isinstance(self.fusion, Fusion) else b"")
+        return sha.hexdigest()
 
     def __call__(self, preprocessed: Preprocessed) -> Anomaly:
         """Anomaly map and scores.

@@ -1,6 +1,5 @@
 """Healthy scans under attack, and under noise: what the second look is calibrated on."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter
-from safetensors.torch import save
 
-from mri_guard.anomaly import Fusion, VaeScorer
+from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Pgd
 from mri_guard.calibration.second_look import SecondLookConfig, SecondLookScores
 from mri_guard.defences import smoothed
@@ -57,7 +55,7 @@ def second_look_scores(
         progress: called after each scan.
     """
     maker = preprocess_digest(preprocess)
-    run = _run(scorer, config, maker, seed)
+    run = scorer.digest(), config.model_dump_json(), maker, seed
     attacked: dict[str, list[float]] = {}
     medians: dict[str, list[float]] = {}
     with_healthy = {row.site for row in rows if row.label == "healthy"}
@@ -69,7 +67,7 @@ def second_look_scores(
                 if part is not None:
                     group, seen = part
                     of = digest_of_arrays(seen.image, seen.brain, seen.head, seen.affine)
-                    key = digest_of("second look", run, number, of)
+                    key = digest_of("second look", *run, number, of)
                     make = partial(_looked_at, scorer, seen, config, seed, number)
                     highest, median = once(cache / f"{key}.json", SCORES, make)
                     attacked.setdefault(group, []).append(highest)
@@ -93,16 +91,6 @@ def _looked_at(
     rng = generator(seed, "smoothed", number)
     drawn = smoothed(scorer, seen, config.sigma, config.draws, rng).scan
     return highest, float(np.median(drawn))
-
-
-def _run(scorer: VaeScorer, config: SecondLookConfig, maker: str, seed: int) -> str:
-    """SHA-256 of all but the scan that decides its scores, hex."""
-    scored = f"{scorer.config.model_dump_json()} {config.model_dump_json()} {maker} {seed}"
-    sha = hashlib.sha256(scored.encode())
-    sha.update(save({key: value.cpu() for key, value in scorer.model.state_dict().items()}))
-    if isinstance(scorer.fusion, Fusion):
-        sha.update(save(scorer.fusion.tensors()))
-    return sha.hexdigest()
 
 
 def attacked_score(

@@ -180,3 +180,17 @@ def test_tells_a_posterior_that_stays_where_the_image_stays(
     )
     assert torch.equal(before, same)
     assert (before - after).abs().max() > 1e-3
+
+
+def test_its_digest_is_that_of_all_its_scores_depend_on() -> None:
+    weights = state()
+    first = VaeScorer.from_tensors(TINY, weights, healthy())
+    assert first.digest() == VaeScorer.from_tensors(TINY, weights, healthy()).digest()
+    others = (
+        VaeScorer.from_tensors(TINY.model_copy(update={"top_share": 0.5}), weights, healthy()),
+        VaeScorer.from_tensors(TINY, weights, plain_fusion(spread=0.2).tensors()),
+        VaeScorer.from_tensors(
+            TINY, {key: value + (key == min(weights)) for key, value in weights.items()}, healthy()
+        ),
+    )
+    assert len({one.digest() for one in (first, *others)}) == 4

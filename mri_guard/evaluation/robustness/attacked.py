@@ -125,21 +125,21 @@ class Bench:
 
     Attributes:
         scorer: that is attacked.
-        bundle_digest: of the bundle it comes from.
         thresholds: of slice scores and of scan scores.
         scale: standard deviation of healthy scores.
         folder: where answers are kept.
         seed: root seed.
         hidden: for an attacker who knows the detectors; None for one who does not.
+        known: digest of the bundle whose detectors he knows; empty where he knows none.
     """
 
     scorer: VaeScorer
-    bundle_digest: str
     thresholds: dict[Level, float]
     scale: float
     folder: Path
     seed: int
     hidden: Callable[[Target], Detectors] | None = None
+    known: str = ""
 
     def victim(
         self, target: Target, level: Level, direction: Direction
@@ -210,7 +210,8 @@ class Bench:
             path = self.folder / f"{key}.npz"
             answer = read_answer(path)
             if answer is None:
-                rng = generator(self.seed, "robustness", key)
+                drawn_for = target.digest(), level, direction, attack.name, repr(epsilon)
+                rng = generator(self.seed, "robustness", *drawn_for)
                 write_answer(path, _asked(victim, goals, task, rng, begun))
                 answer = read_answer(path)
                 assert answer is not None  # noqa: S101 - it has just been written
@@ -226,7 +227,7 @@ class Bench:
     def _key(self, target: Target, task: Task, after: str) -> str:
         """Digest of all that an answer depends on; another of any asks anew."""
         return digest_of(
-            self.bundle_digest,
+            self.scorer.digest(),
             target.digest(),
             code_digest(),
             task.level,
@@ -237,7 +238,7 @@ class Bench:
             self.thresholds[task.level],
             self.scale,
             self.seed,
-            "" if self.hidden is None else "hidden",
+            self.known,
             after,
         )
 

@@ -275,7 +275,6 @@ def _bench(
         raise SettingsError("the bundle's calibration has no threshold to attack")
     return Bench(
         scorer=kit.scorer,
-        bundle_digest=kit.bundle_digest,
         thresholds={
             "slices": slice_threshold(kit.calibrate, targets, clean),
             "scan": kit.calibrate.threshold,
@@ -284,6 +283,7 @@ def _bench(
         folder=folder,
         seed=seed,
         hidden=hidden,
+        known="" if hidden is None else kit.bundle_digest,
     )
 
 
@@ -368,7 +368,7 @@ def _sanity(
         left[direction] -= 1
         key = digest_of(
             "sanity",
-            bench.bundle_digest,
+            bench.scorer.digest(),
             targets[number].digest(),
             code_digest(f"{HERE}/sanity.py"),
             repr(plan.sanity),
