@@ -83,7 +83,7 @@ def perturb(head: Phantom, kit: Kit, seed: int) -> NDArray[np.float32]:
     """The head's voxels, (x, y, z), 0..4095, changed a little so that its lesion goes unnoticed.
 
     The attack knows the score and not the detectors; who knows both gets past unnoticed, and
-    with other heads so do some who do not (`docs/threat-model.md`). It works on the model's grid;
+    with other heads so do some who do not (`docs/decisions/0011`). It works on the model's grid;
     the scanner's voxels get its change by interpolation.
 
     Raises:
