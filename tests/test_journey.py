@@ -100,13 +100,13 @@ def _calibrate(score: float) -> CalibratedScore:
     )
 
 
-def _may_be_alarm(score: float) -> CalibratedScore:
+def may_be_alarm(score: float) -> CalibratedScore:
     """Unusual, and within what an alarm attack reaches."""
     update = {"threshold": 0.5, "unusual": True, "attacked_threshold": 1.5}
     return _calibrate(score).model_copy(update=update)
 
 
-def _look_again(preprocessed: Preprocessed) -> SecondLook:
+def look_again(preprocessed: Preprocessed) -> SecondLook:
     return SecondLook(
         score=1.0,
         low=0.4,
@@ -190,10 +190,10 @@ def test_whatever_raises_ends_in_quarantine_without_its_message(step: str) -> No
 
 
 def test_looks_again_at_what_an_alarm_attack_could_have_made() -> None:
-    kit = replace(KIT, calibrate=_may_be_alarm, second_look=_look_again)
+    kit = replace(KIT, calibrate=may_be_alarm, second_look=look_again)
     examination = examine(SOURCE, kit).examination
     assert [step.name for step in examination.steps][-3:] == ["calibrate", "second-look", "decide"]
-    assert examination.second_look == _look_again(_preprocess(_scan()))
+    assert examination.second_look == look_again(_preprocess(_scan()))
     assert examination.decision.outcome is Outcome.REVIEW
     assert examination.decision.priority is Priority.LOW
     assert type(examination).model_validate_json(examination.model_dump_json()) == examination
@@ -203,7 +203,7 @@ def test_looks_again_at_what_an_alarm_attack_could_have_made() -> None:
 def test_spends_no_second_look_on_other_scores(attacked_threshold: float | None) -> None:
     def calibrate(score: float) -> CalibratedScore:
         update = {"attacked_threshold": attacked_threshold}
-        return _may_be_alarm(score).model_copy(update=update)
+        return may_be_alarm(score).model_copy(update=update)
 
     kit = replace(KIT, second_look=_must_not_run)  # type: ignore[arg-type]
     assert examine(SOURCE, kit).examination.decision.outcome is Outcome.RELEASE
@@ -213,7 +213,7 @@ def test_spends_no_second_look_on_other_scores(attacked_threshold: float | None)
 
 
 def test_second_look_that_raises_ends_in_quarantine() -> None:
-    kit = replace(KIT, calibrate=_may_be_alarm, second_look=_must_not_run)  # type: ignore[arg-type]
+    kit = replace(KIT, calibrate=may_be_alarm, second_look=_must_not_run)  # type: ignore[arg-type]
     examination = examine(SOURCE, kit).examination
     assert examination.decision.outcome is Outcome.QUARANTINE
     assert examination.decision.reasons == ("internal-failure",)
@@ -221,7 +221,7 @@ def test_second_look_that_raises_ends_in_quarantine() -> None:
 
 
 def test_kit_without_a_second_look_holds_what_asks_for_one() -> None:
-    decision = examine(SOURCE, replace(KIT, calibrate=_may_be_alarm)).examination.decision
+    decision = examine(SOURCE, replace(KIT, calibrate=may_be_alarm)).examination.decision
     assert decision.outcome is Outcome.QUARANTINE
     assert decision.reasons == ("incomplete",)
 

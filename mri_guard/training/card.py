@@ -28,6 +28,8 @@ healthy statistics from {statistics_scans} scans. Checkpoint of step {step}, cho
 lesion families that training never drew; no real lesion was looked at to choose anything.
 {adversary}
 
+{score}
+
 | figure | value |
 |---|---|
 | pixel average precision on held-out synthetic families | {held_out_ap:.3f} |
@@ -115,6 +117,7 @@ def model_card(
         guarantee=calibrator.guarantee,
         threshold=calibrator.threshold,
         adversary=_adversary(report["train_config"]["adversary"]),
+        score=_score(config),
         slices=""
         if calibrator.slice_threshold is None
         else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
@@ -133,6 +136,21 @@ def _adversary(settings: dict[str, Any] | None) -> str:
         f"{settings['share']:.0%} of the windows were attacked in training (goal: "
         f"{settings['goal']}): pixels by up to {settings['epsilon']:g} of the scale on which the "
         f"brain's median is 0.7, a smooth field by up to {settings['bias']:g} in its logarithm."
+    )
+
+
+def _score(config: BundleConfig) -> str:
+    """What a card says of the way from the map to a score."""
+    fusion = config.vae.fusion
+    field = (
+        "No smooth field is taken out of the image."
+        if fusion.field_order is None
+        else f"A smooth field, polynomial of order {fusion.field_order} in its logarithm, is "
+        "fitted to what looks healthy and taken out of the intensity that the atlas judges."
+    )
+    return (
+        f"A slice's score is the mean of the highest {config.vae.slice_top_share:.0%} of its map, "
+        f"{fusion.own_share:.0%} of whose unit is the scan's own spread. {field}"
     )
 
 

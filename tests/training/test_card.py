@@ -1,6 +1,6 @@
 from typing import Any
 
-from mri_guard.anomaly import VaeConfig
+from mri_guard.anomaly import FusionConfig, VaeConfig
 from mri_guard.bundle import BundleConfig, Calibration, PolicyConfig
 from mri_guard.records import Contrast
 from mri_guard.training.adversary import Adversary
@@ -62,3 +62,13 @@ def test_tells_what_the_model_was_attacked_with_in_training() -> None:
     )
     assert "50% of the windows were attacked in training (goal: score)" in opposed
     assert "No window was attacked" in model_card(CONFIG, calibration, REPORT, "Phantoms.")
+
+
+def test_tells_how_a_map_becomes_a_score() -> None:
+    calibration = Calibration(healthy_scores=HUNDRED, detectors={})
+    fusion = FusionConfig(own_share=0.2, field_order=3)
+    levelled = CONFIG.model_copy(update={"vae": VaeConfig(fusion=fusion, slice_top_share=0.02)})
+    card = model_card(levelled, calibration, REPORT, "Phantoms.")
+    assert "highest 2% of its map, 20% of whose unit is the scan's own spread" in card
+    assert "polynomial of order 3" in card
+    assert "No smooth field is taken out" in model_card(CONFIG, calibration, REPORT, "Phantoms.")

@@ -20,6 +20,7 @@ from mri_guard.preprocess.changed import changed_voxels
 from mri_guard.readers import open_sources
 from mri_guard.records import (
     Anomaly,
+    CalibratedScore,
     CheckResult,
     Decision,
     Finite,
@@ -27,6 +28,7 @@ from mri_guard.records import (
     Preprocessed,
     Record,
     Scan,
+    SecondLook,
 )
 
 LARGEST = 4095
@@ -45,6 +47,8 @@ class Aftermath(Record):
         score: the scan's; None where the model was not reached.
         slices: score of each; None where a slice, or the scan, has none.
         p_values: of each perturbation detector.
+        stands: whether the scan is unusual and no look puts that down to an alarm attack,
+            whatever the detectors say: it keeps its priority.
     """
 
     outcome: Outcome
@@ -52,6 +56,7 @@ class Aftermath(Record):
     score: Finite | None = None
     slices: tuple[Finite | None, ...] = ()
     p_values: dict[str, Finite] = Field(default_factory=dict)
+    stands: bool = False
 
     @property
     def noticed(self) -> bool:
@@ -76,9 +81,12 @@ def as_tensor(scan: Scan, image: Preprocessed, kit: Kit) -> Aftermath:
     """
     anomaly = kit.scorer(image)
     detectors = detections(kit.detectors, scan, image, anomaly, kit.scorer)
+    calibrated = kit.calibrate(anomaly.score)
+    again = kit.second_look(image) if calibrated.may_be_alarm and kit.second_look else None
     unasked = (CheckResult(name="float-tensor", passed=True),)
-    decision = kit.policy(unasked, kit.combine(detectors), kit.calibrate(anomaly.score))
-    return _aftermath(decision, anomaly, {one.name: one.p_value for one in detectors})
+    decision = kit.policy(unasked, kit.combine(detectors), calibrated, again)
+    p_values = {one.name: one.p_value for one in detectors}
+    return _aftermath(decision, anomaly, p_values, calibrated, again)
 
 
 def through_scanner(scan: Scan, clean: Preprocessed, image: Preprocessed, kit: Kit) -> Aftermath:
@@ -103,12 +111,20 @@ def through_scanner(scan: Scan, clean: Preprocessed, image: Preprocessed, kit: K
         examination.decision,
         journey.anomaly,
         {one.name: one.p_value for one in examination.detectors},
+        examination.calibrated,
+        examination.second_look,
     )
 
 
 def _aftermath(
-    decision: Decision, anomaly: Anomaly | None, p_values: dict[str, float]
+    decision: Decision,
+    anomaly: Anomaly | None,
+    p_values: dict[str, float],
+    calibrated: CalibratedScore | None,
+    again: SecondLook | None,
 ) -> Aftermath:
+    unusual = calibrated is not None and calibrated.unusual
+    beyond = calibrated is not None and not calibrated.may_be_alarm
     scores = () if anomaly is None else anomaly.slice_scores.tolist()
     return Aftermath(
         outcome=decision.outcome,
@@ -116,4 +132,5 @@ def _aftermath(
         score=None if anomaly is None else anomaly.score,
         slices=tuple(one if np.isfinite(one) else None for one in scores),
         p_values=p_values,
+        stands=unusual and (beyond or (again is not None and again.confirmed)),
     )

@@ -23,6 +23,7 @@ from rich.table import Table
 from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Direction, Threat
 from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration.second_look import SmoothedLook
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
@@ -124,7 +125,7 @@ def evaluate_robustness(
     ):
         target = targets[number]
         if judged is None or judged.target is not target:
-            judged = _Judged(target, kit, bench.folder, work)
+            judged = _Judged(target, kit, bench.folder, work, plan.seed)
         results += _attack(number, target, level, direction, bench=bench, judged=judged, plan=plan)
     checks = list(_sanity(targets, bench, plan, console))
 
@@ -327,10 +328,15 @@ def _attack(
 class _Judged:
     """What the kit makes of a scan's changed images, kept beside the answers."""
 
-    def __init__(self, target: Target, kit: Kit, folder: Path, work: Path) -> None:
-        self.target, self.kit, self.folder, self.work = target, kit, folder, work
+    def __init__(self, target: Target, kit: Kit, folder: Path, work: Path, seed: int) -> None:
+        self.target, self.folder, self.work = target, folder, work
+        # A service draws the noise of its second look in secret; evidence has to be made again.
+        drawn = int(generator(seed, "second look", target.digest()).integers(2**63))
+        look = kit.second_look
+        seeded = replace(look, seed=lambda: drawn) if isinstance(look, SmoothedLook) else look
+        self.kit = replace(kit, second_look=seeded)
         self.scan: Scan | None = None
-        self.key = (kit.bundle_digest, target.digest(), code_version())
+        self.key = (kit.bundle_digest, target.digest(), code_version(), drawn)
 
     def __call__(self, answer: Answer, way: str) -> Aftermath:
         """What becomes of the image, as it is (`tensor`) or through DICOM (`scanner`)."""

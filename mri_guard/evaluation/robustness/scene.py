@@ -15,6 +15,7 @@ from mri_guard.evaluation.detection import counted, in_slices, slice_positions
 from mri_guard.evaluation.evidence import Metric, suffix
 from mri_guard.evaluation.robustness.attacked import Bench, Level, Target
 from mri_guard.evaluation.robustness.figures import (
+    RATES,
     Attacked,
     clean_figures,
     clean_threshold,
@@ -103,7 +104,7 @@ class Scene:
             epsilon = of_255 / 255
             if not self.some(WORST, epsilon):
                 continue
-            every = self._figures(WORST, epsilon) | self._carried(epsilon)
+            every = self._figures(WORST, epsilon) | self._carried(epsilon) | self._standing(epsilon)
             found |= {f"{prefix}{_named(name, suffix(of_255))}": one for name, one in every.items()}
         return found
 
@@ -219,6 +220,24 @@ class Scene:
                 )
                 if one_metric is not None:
                     found[f"{name}_{direction}"] = one_metric
+        return found
+
+    def _standing(self, epsilon: float) -> dict[str, Metric]:
+        """What the costlier path leaves of unusual scans, be there lesions or alarms."""
+        found = {}
+        for direction, rate, kind in RATES if self.level == "scan" else ():
+            own = [one for one in self.some(WORST, epsilon) if one.direction == direction]
+            figure = self._over(
+                np.array([one.tensor.stands for one in own], dtype=np.bool_),
+                np.ones(len(own), np.bool_),
+                [one.target for one in own],
+                "scans",
+                f"share of scans {kind} lesion that are unusual and keep their priority, under the "
+                f"{direction} attack, float tensors: above what an alarm attack makes of healthy "
+                "scans, or confirmed by the second look; detectors not asked",
+            )
+            if figure is not None:
+                found[f"{rate}_{direction}_after_second_look"] = figure
         return found
 
     def _carried(self, epsilon: float) -> dict[str, Metric]:

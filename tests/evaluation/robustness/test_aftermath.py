@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.readers.dicom_series import read_series
@@ -14,7 +15,7 @@ from mri_guard.records import (
     ScanHeader,
     Source,
 )
-from tests.test_journey import KIT
+from tests.test_journey import KIT, look_again, may_be_alarm
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
 
@@ -92,3 +93,23 @@ def test_has_no_score_of_a_series_that_is_held_before_the_model() -> None:
 def test_tells_the_scans_score_from_its_slices() -> None:
     found = Aftermath(outcome=Outcome.RELEASE, reasons=("x",), score=9.0, slices=(1.0, None))
     np.testing.assert_array_equal(found.scores(np.array([0, 1, 7, -1])), [1.0, np.nan, np.nan, 9.0])
+
+
+@pytest.mark.parametrize(
+    ("attacked_threshold", "confirmed", "stands"),
+    [(None, False, True), (0.0, False, True), (99.0, True, True), (99.0, False, False)],
+)
+def test_stands_where_no_look_puts_it_down_to_an_alarm(
+    attacked_threshold: float | None, confirmed: bool, stands: bool
+) -> None:
+    kit = replace(
+        KIT_HERE,
+        calibrate=lambda score: may_be_alarm(score).model_copy(
+            update={"attacked_threshold": attacked_threshold}
+        ),
+        second_look=lambda seen: look_again(seen).model_copy(update={"confirmed": confirmed}),
+    )
+    clean = on_its_grid(scan())
+    assert as_tensor(scan(), clean, kit).stands is stands
+    assert through_scanner(scan(), clean, clean, kit).stands is stands
+    assert not as_tensor(scan(), clean, KIT_HERE).stands

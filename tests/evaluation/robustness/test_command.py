@@ -20,6 +20,7 @@ from mri_guard import bundle, cli
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.attacks import Found, Pgd, Victim
 from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration.second_look import SecondLookConfig, SmoothedLook
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence
@@ -162,6 +163,34 @@ def test_gives_the_clean_figures_at_no_budget(evidence: Evidence) -> None:
         assert figures[f"robust_auroc_{side}_0_255"].value == figures["clean_auroc"].value
     found = figures["sensitivity_evade_0_255_at_slice_threshold"].value
     assert found == figures["clean_sensitivity_at_slice_threshold"].value
+
+
+SCAN_RATES = ("scan_sensitivity_evade", "scan_false_positive_rate_alarm")
+
+
+def test_without_a_second_look_what_is_unusual_keeps_its_priority(evidence: Evidence) -> None:
+    for rate in SCAN_RATES:
+        for budget in (0, 4, 16):
+            unusual = evidence.metrics[f"{rate}_{budget}_255_at_scan_threshold"].value
+            assert evidence.metrics[f"{rate}_{budget}_255_after_second_look"].value == unusual
+
+
+@pytest.mark.parametrize(("threshold", "kept"), [(-1e9, 1.0), (1e9, 0.0)])
+def test_the_second_look_decides_what_keeps_its_priority(
+    manifest: Path, kit: Kit, tmp_path: Path, threshold: float, kept: float
+) -> None:
+    look = SmoothedLook(kit.scorer, SecondLookConfig(draws=44), threshold)
+    calibrate = ScoreCalibrator((3.0, 4.0, 5.0), 0.05, 0.05, 0.0, "none", 4.9, 1e9)
+    evidence = evaluate_robustness(
+        manifest,
+        ["test"],
+        replace(kit, calibrate=calibrate, second_look=look),
+        replace(PLAN, levels=("scan",), of_255=(4.0,), by=()),
+        command="as tested",
+        work=tmp_path,
+    )
+    for rate in SCAN_RATES:
+        assert evidence.metrics[f"{rate}_4_255_after_second_look"].value == kept
 
 
 def test_is_never_weaker_with_more_budget(evidence: Evidence) -> None:
