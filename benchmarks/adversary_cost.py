@@ -27,12 +27,17 @@ from mri_guard.training.data import subject_of
 from mri_guard.training.mining import odds
 from mri_guard.training.train import TRAINED_KINDS, train_step
 
+SMOOTH = 0.02
+"""Price of a nat that pixels move the posterior by: what a nat of rate costs at first."""
+
 ADVERSARIES = {
     "plain": None,
     "score": Adversary(),
     "score, half of the windows": Adversary(share=0.5),
     "score, a quarter of the windows": Adversary(share=0.25),
     "posterior": Adversary(goal=Goal.POSTERIOR),
+    "score, smooth encoder": Adversary(smooth=SMOOTH),
+    "posterior, smooth encoder": Adversary(goal=Goal.POSTERIOR, smooth=SMOOTH),
 }
 
 

@@ -439,6 +439,10 @@ def train(
     adversary_share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Of the windows; time is paid for these.")
     ] = 1.0,
+    smooth_encoder: Annotated[
+        float,
+        typer.Option(min=0, help="Price of a nat that attacked pixels move the posterior by."),
+    ] = 0.0,
     device: Annotated[str, typer.Option(help="To train on: cpu, cuda, cuda:1.")] = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -451,8 +455,10 @@ def train(
     if steps is not None:
         settings = settings.model_copy(update={"steps": steps})
     if adversary is not None:
-        opponent = Adversary(goal=adversary, share=adversary_share)
+        opponent = Adversary(goal=adversary, share=adversary_share, smooth=smooth_encoder)
         settings = settings.model_copy(update={"adversary": opponent})
+    elif smooth_encoder:
+        fail("--smooth-encoder wants an --adversary that moves the pixels", CALLED_WRONGLY)
     try:
         digest = train_bundle(
             manifest,

@@ -5,9 +5,14 @@ adversarial training, Wong et al. 2020, arXiv:2001.03994: a random start and one
 longer than the ball's radius) and a smooth bias field of few parameters (the first link of
 AdvChain, Chen et al. 2022, arXiv:2108.03429). The change of pixels is to be undone, the field to be
 kept: nothing that a scanner does is to be found unusual.
+
+Besides, the encoder can be asked not to mind: a price for each nat by which a change of pixels
+moves the posterior. That is the smooth encoder (Cemgil et al. 2020, "Adversarially Robust
+Representations with Smooth Encoders", ICLR) with a KL divergence for its optimal transport.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -35,6 +40,10 @@ POWERS = tuple((i, j) for i in range(4) for j in range(4) if 1 <= i + j <= 3)
 """Of x and y in the logarithm of a bias field."""
 
 
+Posterior = tuple[Tensor, Tensor]
+"""Mean and log variance, as `Vae` gives them."""
+
+
 class Goal(StrEnum):
     """What an adversary wants."""
 
@@ -54,6 +63,8 @@ class Adversary(Record):
         bias: largest logarithm of the bias field.
         share: share of each batch's windows that are attacked; time is paid for these alone.
         ramp: share of all steps over which epsilon and bias rise from 0.
+        smooth: price of a nat a brain pixel by which attacked pixels move the posterior, in units
+            of mean absolute error; 0 leaves the encoder as it likes, and saves a look.
     """
 
     goal: Goal = Goal.SCORE
@@ -61,12 +72,14 @@ class Adversary(Record):
     bias: float = Field(default=0.1, ge=0)
     share: float = Field(default=1.0, gt=0, le=1)
     ramp: float = Field(default=0.25, ge=0, le=1)
+    smooth: float = Field(default=0.0, ge=0)
 
 
 def attacked(
     batch: Batch, model: Vae, adversary: Adversary, done: float, rng: np.random.Generator
 ) -> Batch:
-    """The batch with the first of its windows attacked; they lie in no order.
+    """The batch with the first of its windows attacked; they lie in no order. Its `calm` are the
+    windows with the same smooth field and no change of pixels.
 
     Args:
         batch: on the model's device.
@@ -105,11 +118,35 @@ def attacked(
         step = by_terms / by_terms.norm(dim=1, keepdim=True).clamp_min(1e-12)
         terms = _normalised(terms / 2 + step, powers)
         window, target = change(pixels, terms)
+        calm, _ = change(torch.zeros_like(pixels), terms)
     return replace(
         batch,
         window=torch.cat([window, batch.window[count:]]),
         target=torch.cat([target, batch.target[count:]]),
+        calm=torch.cat([calm, batch.window[count:]]),
     )
+
+
+def moved(posteriors: Sequence[Posterior], calm: Sequence[Posterior]) -> Tensor:
+    """KL(attacked || calm) over all levels, nats, a scalar: how far the encoder was led.
+
+    Args:
+        posteriors: mean and log variance of each level, of attacked windows.
+        calm: the same of windows whose pixels nobody changed; no gradient is wanted of it.
+    """
+    divergences = [
+        0.5
+        * (
+            ((mean - calm_mean).square() + log_variance.exp()) / calm_log_variance.exp()
+            - 1
+            + calm_log_variance
+            - log_variance
+        ).sum()
+        for (mean, log_variance), (calm_mean, calm_log_variance) in zip(
+            posteriors, calm, strict=True
+        )
+    ]
+    return torch.stack(divergences).sum()
 
 
 def _harm(model: Vae, batch: Batch, window: Tensor, adversary: Adversary) -> Tensor:

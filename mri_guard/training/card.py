@@ -136,6 +136,11 @@ def _adversary(settings: dict[str, Any] | None) -> str:
         f"{settings['share']:.0%} of the windows were attacked in training (goal: "
         f"{settings['goal']}): pixels by up to {settings['epsilon']:g} of the scale on which the "
         f"brain's median is 0.7, a smooth field by up to {settings['bias']:g} in its logarithm."
+        + (
+            f" A nat by which pixels moved the posterior cost {settings['smooth']:g}."
+            if settings["smooth"]
+            else ""
+        )
     )
 
 

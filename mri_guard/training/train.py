@@ -43,7 +43,7 @@ from mri_guard.preprocess import Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Preprocessed
 from mri_guard.training import checkpoint
-from mri_guard.training.adversary import attacked
+from mri_guard.training.adversary import attacked, moved
 from mri_guard.training.batches import (
     Batch,
     Corruption,
@@ -414,6 +414,11 @@ def train_step(
         * dissimilarity(restored * batch.brain, batch.target * batch.brain, batch.brain)
         + warm * (nats * nats.new_tensor(progress.prices)).sum()
     )
+    if config.adversary and config.adversary.smooth and batch.calm is not None:
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+            calm = model(batch.calm, batch.position, noise)[1]
+        led = moved(posteriors, [(one.float(), other.float()) for one, other in calm])
+        loss = loss + config.adversary.smooth * led / batch.brain.sum().clamp_min(1)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=True)

@@ -2,13 +2,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from mri_guard.anomaly import Vae
 from mri_guard.determinism import generator
-from mri_guard.training.adversary import Adversary, Goal, _harm, attacked
+from mri_guard.training.adversary import Adversary, Goal, _harm, attacked, moved
 from mri_guard.training.batches import Batch, held_out_batches
+from mri_guard.training.checkpoint import Progress
+from mri_guard.training.config import TrainConfig
 from mri_guard.training.data import subject_of
 from mri_guard.training.synthetic_lesions import TRAINED, kinds
+from mri_guard.training.train import train_step
 from tests.toys import TINY, toy_brain
 
 PIXELS = Adversary(epsilon=0.05, bias=0.0, ramp=0.0)
@@ -101,3 +105,64 @@ def test_draws_from_the_generator_alone(batch: Batch, model: Vae) -> None:
     assert torch.equal(one.window, again.window)
     other = attacked(batch, model, PIXELS, 1.0, generator(2, "adversary"))
     assert not torch.equal(one.window, other.window)
+
+
+def test_knows_the_window_without_its_change_of_pixels(batch: Batch, model: Vae) -> None:
+    bent = after(batch, model, FIELD)
+    assert bent.calm is not None
+    assert torch.equal(bent.calm, bent.window)
+    both = after(batch, model, FIELD.model_copy(update={"epsilon": 0.05, "share": 0.5}))
+    assert both.calm is not None
+    change = (both.window - both.calm).abs().flatten(1).amax(1)
+    assert (change[:4] > 0.04).all()
+    assert (change[:4] <= 0.05 + 1e-6).all()
+    assert not change[4:].any()
+
+
+def test_measures_in_nats_how_far_the_encoder_was_led() -> None:
+    rng = torch.Generator().manual_seed(0)
+    one, other = (
+        [
+            (torch.randn(2, count, 4, 4, generator=rng), torch.randn(2, count, 4, 4, generator=rng))
+            for count in (2, 3)
+        ]
+        for _ in range(2)
+    )
+    normals = (
+        [Normal(mean, torch.exp(0.5 * log_variance)) for mean, log_variance in levels]
+        for levels in (one, other)
+    )
+    known = sum(float(kl_divergence(p, q).sum()) for p, q in zip(*normals, strict=True))
+    assert float(moved(one, other)) == pytest.approx(known, rel=1e-5)
+    assert float(moved(one, one)) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_smooth_encoder_is_led_less_far(batch: Batch) -> None:
+    def led(smooth: float) -> float:
+        opponent = PIXELS.model_copy(update={"smooth": smooth})
+        config = TrainConfig(vae=TINY, adversary=opponent, target_nats=None, mine=False)
+        torch.manual_seed(0)
+        learner = Vae(TINY.model)
+        optimiser = torch.optim.AdamW(learner.parameters())
+        prices = [config.beta] * sum(count > 0 for count in TINY.model.latents)
+        progress = Progress("", 0, 0, -1.0, {}, [], prices, [])
+        for step in range(20):
+            progress.step = step
+            train_step(
+                learner,
+                optimiser,
+                after(batch, learner, opponent),
+                config,
+                seed=0,
+                progress=progress,
+            )
+        found = after(batch, learner.eval(), opponent)
+        assert found.calm is not None
+        with torch.no_grad():
+            return float(
+                moved(
+                    learner(found.window, batch.position)[1], learner(found.calm, batch.position)[1]
+                )
+            )
+
+    assert led(10.0) < 0.75 * led(0.0)
