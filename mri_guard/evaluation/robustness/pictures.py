@@ -6,21 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Direction
 from mri_guard.drawing import Plane, color_bar, gray, signed_overlay
 from mri_guard.evaluation.evidence import Metric, suffix
 from mri_guard.evaluation.robustness.attacked import Answer
-from mri_guard.ports import Scorer
 from mri_guard.records import Preprocessed
+from mri_guard.under_attack import slice_victim
 
 ROWS = 4
 """Slices of each choice, each of another scan."""
 PANEL_PX = 256
 """Panels are enlarged by the whole factor that makes them at least so wide."""
-PANELS = ("scan", "change x 10", "map before", "map after")
+PANELS = ("scan", "saliency", "change x 10", "map before", "map after")
 CHANGE_SHOWN = 10.0
+MOST_SALIENT = 99.5
+"""Percentile of saliency that is drawn white."""
 PLOT = "against_epsilon.png"
 
 CHOICES = {
@@ -50,6 +54,7 @@ class Picture:
         caption: what is known of it, by numbers alone.
         window: intensities drawn black and white.
         image: float32, (x, y), normalised intensity, clean.
+        salient: float32, (x, y), see `saliency`.
         change: float32, (x, y), what was added.
         before: float32, (x, y), the clean image's signed map.
         after: the same of the attacked one.
@@ -58,6 +63,7 @@ class Picture:
     caption: str
     window: tuple[float, float]
     image: Plane
+    salient: Plane
     change: Plane
     before: Plane
     after: Plane
@@ -71,7 +77,7 @@ class Picture:
         *,
         clean: Preprocessed,
         attacked: Preprocessed,
-        scorer: Scorer,
+        scorer: VaeScorer,
     ) -> "Picture":
         """The slice `z` of a scan and of what an attack made of it."""
         before, after = scorer(clean), scorer(attacked)
@@ -81,6 +87,7 @@ class Picture:
             caption=f"patient {patient}, slice {z}, {of_255:g}/255: slice score {moved}",
             window=(float(low), float(high)),
             image=clean.image[..., z],
+            salient=saliency(scorer, clean, z),
             change=attacked.image[..., z] - clean.image[..., z],
             before=before.signed[..., z],
             after=after.signed[..., z],
@@ -93,11 +100,27 @@ class Picture:
         shown = (0.5 + CHANGE_SHOWN * self.change).astype(np.float32)
         panels = [
             scan,
+            gray(self.salient, 0.0, float(np.percentile(self.salient, MOST_SALIENT)), factor),
             gray(shown, 0.0, 1.0, factor),
             signed_overlay(scan, self.before),
             signed_overlay(scan, self.after),
         ]
         return Image.fromarray(np.concatenate(panels, axis=1))
+
+
+def saliency(scorer: VaeScorer, clean: Preprocessed, z: int) -> Plane:
+    """How fast the score of the slice `z` moves with each of its pixels, float32, (x, y), units of
+    score over normalised intensity: the magnitude of the gradient (Simonyan et al. 2014,
+    arXiv:1312.6034, section 3), which is where an attacker begins; 0 where the slice has no score.
+    """
+    wanted = np.arange(clean.image.shape[2]) == z
+    made = slice_victim(scorer, clean, wanted, direction="alarm", threshold=0.0)
+    if made is None:
+        return np.zeros(clean.image.shape[:2], np.float32)
+    victim = made[0]
+    image = victim.image.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(victim.scores(image).sum(), image)
+    return np.asarray(gradient[z, 0].abs().cpu().numpy(), dtype=np.float32)
 
 
 def picks(found: Sequence[tuple[Direction, int, Answer]]) -> dict[str, list[Pick]]:
@@ -175,7 +198,7 @@ def sheet(choice: str, pictures: Sequence[Picture]) -> Image.Image:
         canvas.paste(row, (0, top + line))
         draw.text((4, top + line + row.height // 2 - 8), "R", "yellow", font)
         top += line + row.height + gap
-    canvas.paste(bar, (2 * panel, top))
+    canvas.paste(bar, (PANELS.index("map before") * panel, top))
     return canvas
 
 
