@@ -18,7 +18,7 @@ from rich.console import Console
 
 import bundles
 from benchmarks.adversary_cost import ADVERSARIES
-from benchmarks.score_designs import Design, cases_of, line, top
+from benchmarks.score_designs import Design, cases_of, designed, line, top
 from mri_guard import bundle
 from mri_guard.determinism import generator
 from mri_guard.evaluation.evidence import code_version
@@ -82,7 +82,8 @@ def main() -> None:
             console=console,
         )
         design = Design(plain.vae.fusion.own_share, top(plain.vae.slice_top_share))
-        print(f"| {name} | {line(model.scorer(), design, cases, counts, options)} |", flush=True)
+        looked = designed(model.scorer(), design, options)
+        print(f"| {name} | {line(*looked, cases, counts)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ chosen by it, so that `--split` is never a test split.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from mri_guard.metrics.ranking import average_precision
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import read_manifest
+from mri_guard.records import Anomaly
 from mri_guard.training.data import prepared_scan, preprocess_digest
 from mri_guard.under_attack import slice_victim, slices_of
 
@@ -106,8 +107,8 @@ def main() -> None:
     print("| design | pixel AP | clean | attacked | left | sensitivity | false positives |")
     print("|---|---|---|---|---|---|---|")
     for name in options.only or DESIGNS:
-        scorer = scorer_of(options.bundle, DESIGNS[name])
-        print(f"| {name} | {line(scorer, DESIGNS[name], cases, counts, options)} |", flush=True)
+        looked = designed(scorer_of(options.bundle, DESIGNS[name]), DESIGNS[name], options)
+        print(f"| {name} | {line(*looked, cases, counts)} |", flush=True)
 
 
 def cases_of(manifest: Path, split: str, folder: Path, work: Path) -> list[Case]:
@@ -141,24 +142,23 @@ def residual(found: Evidence) -> Tensor:
     return found.signed["restoration"]
 
 
-def line(
-    scorer: VaeScorer,
-    design: Design,
-    cases: list[Case],
-    counts: NDArray[np.int64],
-    options: argparse.Namespace,
-) -> str:
+Look = Callable[[Case], tuple[Anomaly, Rows]]
+"""From a scan to what is made of it, and the scores of its slices, (z,); NaN without one."""
+Push = Callable[[int, Case, Direction], tuple[Rows, NDArray[np.int64]] | None]
+"""From a scan and its number to the furthest scores of the direction's slices, and which these are;
+None without any."""
+
+
+def line(look: Look, push: Push, cases: Sequence[Case], counts: NDArray[np.int64]) -> str:
     """Figures of one design."""
     clean: list[Rows] = []
     attacked: list[Rows] = []
     truths, values = [], []
     for number, case in enumerate(cases):
-        anomaly = scorer(case.preprocessed)
-        before = slice_by_slice(scorer, design, case)
+        anomaly, before = look(case)
         after = before.copy()
         for direction in DIRECTIONS:
-            rng = generator(options.seed, "score designs", direction, number)
-            moved = pushed(scorer, design, case, direction, options, rng)
+            moved = push(number, case, direction)
             if moved is not None:
                 after[moved[1]] = moved[0]
         for rows, scores in ((clean, before), (attacked, after)):
@@ -218,35 +218,33 @@ def slice_by_slice(scorer: VaeScorer, design: Design, case: Case) -> Rows:
     )
 
 
-def pushed(  # noqa: PLR0917 - all that an attack depends on
-    scorer: VaeScorer,
-    design: Design,
-    case: Case,
-    direction: Direction,
-    options: argparse.Namespace,
-    rng: np.random.Generator,
-) -> tuple[Rows, NDArray[np.int64]] | None:
-    """The furthest scores of the direction's slices, and their numbers; None without any."""
-    made = slice_victim(
-        scorer,
-        case.preprocessed,
-        slices_of(case.lesion, direction),
-        direction=direction,
-        threshold=0.0,
-    )
-    if made is None:
-        return None
-    victim, numbers = made
-    brain = tensors(case.preprocessed, "cpu")[1]
-    gap_mm = slice_gap_mm(case.preprocessed)
+def designed(scorer: VaeScorer, design: Design, options: argparse.Namespace) -> tuple[Look, Push]:
+    """How a design looks, and how it is attacked: by PGD on its own score."""
 
-    def scores(image: Tensor) -> Tensor:
-        found = scorer.map_tensor(image, brain, gap_mm)[0].abs()
-        return torch.stack([design.rule(found[z][brain[z]]) for z in numbers])
+    def look(case: Case) -> tuple[Anomaly, Rows]:
+        return scorer(case.preprocessed), slice_by_slice(scorer, design, case)
 
-    own: Victim = replace(victim, scores=scores)
-    found = Pgd(steps=options.steps)(own, options.epsilon / 255, rng)
-    return own.scores_of(found.margins).double().numpy(), numbers
+    def push(
+        number: int, case: Case, direction: Direction
+    ) -> tuple[Rows, NDArray[np.int64]] | None:
+        wanted = slices_of(case.lesion, direction)
+        made = slice_victim(scorer, case.preprocessed, wanted, direction=direction, threshold=0.0)
+        if made is None:
+            return None
+        victim, numbers = made
+        brain = tensors(case.preprocessed, "cpu")[1]
+        gap_mm = slice_gap_mm(case.preprocessed)
+
+        def scores(image: Tensor) -> Tensor:
+            found = scorer.map_tensor(image, brain, gap_mm)[0].abs()
+            return torch.stack([design.rule(found[z][brain[z]]) for z in numbers])
+
+        own: Victim = replace(victim, scores=scores)
+        rng = generator(options.seed, "score designs", direction, number)
+        found = Pgd(steps=options.steps)(own, options.epsilon / 255, rng)
+        return own.scores_of(found.margins).double().numpy(), numbers
+
+    return look, push
 
 
 if __name__ == "__main__":
