@@ -25,8 +25,8 @@ from mri_guard.determinism import generator
 from mri_guard.errors import InputError, SettingsError, UnfitModelError
 from mri_guard.evaluation.ablations import ABLATIONS, FULL, Ablation, changed
 from mri_guard.evaluation.detection import COUNTED, DEFINITIONS, Case, Row, assess
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
-from mri_guard.metrics.bootstrap import DRAWS, patient_counts, summary
+from mri_guard.evaluation.evidence import Evidence, Metric, bootstrapped, code_version, machine
+from mri_guard.metrics.bootstrap import DRAWS, patient_counts
 from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
@@ -363,14 +363,11 @@ def _metrics(
 
     def add(name: str, values: Sequence[float], drawn: Values, definition: str) -> None:
         """Over patients for the first seed's value, and over seeds for all values."""
-        if not np.isfinite(values).all() or not np.isfinite(drawn).any():
-            return  # no such figure on this sample, e.g. no two slices at like positions
-        metrics[name] = Metric(
-            **summary(values[0], drawn).model_dump(),
-            n=counts.shape[1],
-            unit="patients",
-            definition=f"{definition}; of the first seed",
-        )
+        first = f"{definition}; of the first seed"
+        of_patients = bootstrapped(values[0], drawn, counts.shape[1], "patients", first)
+        if of_patients is None or not np.isfinite(values).all():
+            return
+        metrics[name] = of_patients
         metrics[f"{name}_over_seeds"] = Metric(
             value=float(np.mean(values)),
             low=min(values),

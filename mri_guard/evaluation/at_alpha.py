@@ -18,8 +18,8 @@ from scipy import ndimage
 from mri_guard.bundle import Calibration
 from mri_guard.calibration import exact_threshold, false_positive_band, rank, smallest_count
 from mri_guard.determinism import generator
-from mri_guard.evaluation.evidence import Metric, proportion
-from mri_guard.metrics.bootstrap import patient_counts, summary
+from mri_guard.evaluation.evidence import Metric, bootstrapped, proportion
+from mri_guard.metrics.bootstrap import patient_counts
 
 PREDICTED = "_predicted"
 """Ends the name of what a threshold promises; the rate that came of it has the name before."""
@@ -215,15 +215,12 @@ def _slice_figures(
             np.bincount(patient[which], minlength=len(subjects)) for which in (some & flagged, some)
         )
         drawn = counts @ all_
-        found = summary(
-            hits.sum() / all_.sum(),
+        return bootstrapped(
+            float(hits.sum() / all_.sum()),
             np.divide(counts @ hits, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0),
-        )
-        return Metric(
-            **found.model_dump(),
-            n=int(all_.sum()),
-            unit="slices",
-            definition=f"share of {what} with a score above {limit.threshold:.4f}, the exact "
+            int(all_.sum()),
+            "slices",
+            f"share of {what} with a score above {limit.threshold:.4f}, the exact "
             f"threshold of {limit.alpha:g} from the highest slice of each of {made_from}; of "
             f"{int((all_ > 0).sum())} patients whose scans got a score",
         )

@@ -11,8 +11,7 @@ its upper. The norm is over all voxels of a scan's stack on the model's grid: th
 hold wherever in the stack the change lies, so also for one that is spent on this slice alone.
 """
 
-import hashlib
-import os
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,16 +25,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from mri_guard.anomaly import VaeScorer
 from mri_guard.defences import Smoothed, bounds, largest_radius, ranks, smoothed
 from mri_guard.defences.smoothing import CONFIDENCE
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.detection import Case, counted, read_cases, slice_positions
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, resampled
+from mri_guard.evaluation.robustness.attacked import code_digest
 from mri_guard.journey import Kit
-from mri_guard.metrics.bootstrap import DRAWS, patient_counts, summary
+from mri_guard.kept import digest_of, digest_of_arrays, keep
+from mri_guard.metrics.bootstrap import DRAWS, patient_counts
 from mri_guard.metrics.by_patient import Counts, Slices, Values
-from mri_guard.ports import Scorer
 from mri_guard.readers.manifest import digest, read_manifest
 from mri_guard.records import Anomaly, Preprocessed
 
@@ -187,15 +188,14 @@ def evaluate_certification(
     with Progress(console=console, disable=console is None) as progress:
         task = progress.add_task("smoothing", total=len(cases) * draws)
         for case in cases:
-            key = (kit.bundle_digest, code_version(), f"{sigma!r}", str(draws), str(seed))
             scored.append(
                 _scored(
-                    kit.scorer,
+                    kit,
                     case.preprocessed,
                     sigma,
                     draws,
                     seed,
-                    keep=work / f"{_digest(case.preprocessed, key)}.npz",
+                    folder=work,
                     progress=lambda: progress.advance(task),
                 )
             )
@@ -222,7 +222,7 @@ def evaluate_certification(
             (SPECIFICITY, certified.specificity),
         ):
             definition = _DEFINITIONS[name].format(radius=radius, **settings)
-            metric = _metric(figure, counts, definition)
+            metric = resampled(figure, counts, len(known), "patients", definition)
             if metric is not None:
                 metrics[f"{name}_l2_{_written(radius)}"] = metric
                 row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
@@ -308,18 +308,23 @@ def draw_curve(curve: Sequence[dict[str, Any]]) -> Image.Image:
 
 
 def _scored(
-    scorer: Scorer,
+    kit: Kit,
     preprocessed: Preprocessed,
     sigma: float,
     draws: int,
     seed: int,
     *,
-    keep: Path,
+    folder: Path,
     progress: Callable[[], None],
 ) -> _Scored:
     """Scores of one scan, from where they are kept, or made and kept."""
-    if keep.exists():
-        with np.load(keep, allow_pickle=False) as kept:
+    of = digest_of_arrays(preprocessed.image, preprocessed.brain, preprocessed.affine)
+    scorer = kit.scorer
+    scored_by = scorer.digest() if isinstance(scorer, VaeScorer) else kit.bundle_digest
+    made_by = scored_by, code_digest("evaluation/certification.py")
+    path = folder / f"{digest_of('smoothing', *made_by, of, sigma, draws, seed)}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as kept:
             found = Smoothed(kept["scan"], kept["slices"], sigma)
             return _Scored(kept["clean"], found, float(kept["seconds"]))
 
@@ -331,22 +336,12 @@ def _scored(
     clean = scorer(preprocessed).slice_scores
     start = time.perf_counter()
     # A stream of the scan's own: what is drawn does not depend on which others are assessed.
-    rng = generator(seed, "smoothing", keep.stem)
-    found = smoothed(watched, preprocessed, sigma, draws, rng)
+    found = smoothed(watched, preprocessed, sigma, draws, generator(seed, "smoothing", of))
     seconds = time.perf_counter() - start
-    part = keep.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez(file, scan=found.scan, slices=found.slices, clean=clean, seconds=seconds)
-    part.replace(keep)
+    written = io.BytesIO()
+    np.savez(written, scan=found.scan, slices=found.slices, clean=clean, seconds=seconds)
+    keep(path, written.getvalue())
     return _Scored(clean, found, seconds)
-
-
-def _digest(preprocessed: Preprocessed, key: Sequence[str]) -> str:
-    """Of what the scores of one scan depend on, hex."""
-    sha = hashlib.sha256("\n".join(key).encode())
-    for array in (preprocessed.image, preprocessed.brain, preprocessed.affine):
-        sha.update(np.ascontiguousarray(array).tobytes())
-    return sha.hexdigest()[:32]
 
 
 def _certified(
@@ -375,29 +370,15 @@ def _uncertified(base: Certified, counts: Counts, settings: dict[str, Any]) -> d
     """Matched AUROC of the score itself, and of the smoothed one, where nothing is attacked."""
     smooth = replace(base.slices, scores=base.median)
     words = "AUROC over pairs of slices within 0.05 of the brain's extent, nothing attacked: "
+    noise = "under Gaussian noise of {sigma:g}, {draws} draws".format(**settings)
+    of = (counts, counts.shape[1], "patients")
     figures = {
-        "matched_slice_auroc": _metric(base.slices.matched_auroc, counts, words + "slice score"),
-        "smoothed_matched_slice_auroc": _metric(
-            smooth.matched_auroc,
-            counts,
-            words
-            + "median of the slice score under Gaussian noise of {sigma:g}, {draws} draws".format(
-                **settings
-            ),
+        "matched_slice_auroc": resampled(base.slices.matched_auroc, *of, words + "slice score"),
+        "smoothed_matched_slice_auroc": resampled(
+            smooth.matched_auroc, *of, f"{words}median of the slice score {noise}"
         ),
     }
     return {name: metric for name, metric in figures.items() if metric is not None}
-
-
-def _metric(figure: Callable[[Counts], Values], counts: Counts, definition: str) -> Metric | None:
-    """The figure with its interval; None where it does not exist on this sample."""
-    patients = counts.shape[1]
-    value = float(figure(np.ones((1, patients), dtype=np.int64))[0])
-    drawn = figure(counts)
-    if not np.isfinite(value) or not np.isfinite(drawn).any():
-        return None
-    found = summary(value, drawn)
-    return Metric(**found.model_dump(), n=patients, unit="patients", definition=definition)
 
 
 def _costs(scored: Sequence[_Scored], sigma: float, draws: int) -> dict[str, Metric]:

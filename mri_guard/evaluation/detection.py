@@ -23,10 +23,10 @@ from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.baseline_parts.material import STEPS, Learnt, Material
 from mri_guard.evaluation.baseline_parts.relative_position import relative_position
 from mri_guard.evaluation.baselines import BY_SLICE, fit_baselines
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.evaluation.evidence import Evidence, Metric, bootstrapped, code_version, machine
 from mri_guard.evaluation.gallery import Gallery, write_gallery
 from mri_guard.journey import Kit
-from mri_guard.metrics.bootstrap import DRAWS, patient_counts, summary
+from mri_guard.metrics.bootstrap import DRAWS, patient_counts
 from mri_guard.metrics.by_patient import Counts, Lesions, Pixels, Slices, Values
 from mri_guard.ports import Scorer
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
@@ -432,11 +432,9 @@ def _metrics(rows: Sequence[Row], counts: Counts) -> dict[str, Metric]:
     def add(
         name: str, value: float, drawn: Values, counted: tuple[int, str], definition: str
     ) -> None:
-        if not np.isfinite(value) or not np.isfinite(drawn).any():
-            return  # no such figure on this sample, e.g. no two slices at like positions
-        found = summary(value, drawn)
-        n, unit = counted
-        metrics[name] = Metric(**found.model_dump(), n=n, unit=unit, definition=definition)
+        found = bootstrapped(value, drawn, *counted, definition)
+        if found is not None:
+            metrics[name] = found
 
     model: dict[str, tuple[float, Values]] = {}
     for row in rows:

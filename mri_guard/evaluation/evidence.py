@@ -2,14 +2,18 @@
 
 import hashlib
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 
 import mri_guard
+from mri_guard.metrics.bootstrap import summary
+from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.records import Finite, Record
 
@@ -80,6 +84,29 @@ class Evidence(Record):
     def load(cls, path: Path) -> "Evidence":
         """Evidence from JSON, every field checked."""
         return cls.model_validate_json(path.read_bytes())
+
+
+def resampled(
+    figure: Callable[[Counts], Values], counts: Counts, n: int, unit: str, definition: str
+) -> Metric | None:
+    """A figure with its interval over patients; None where it does not exist on this sample.
+
+    Args:
+        figure: of how often each patient counts, (draws, patients) to (draws,).
+        counts: as `patient_counts` gives it.
+        n: see `Metric`.
+        unit: see `Metric`.
+        definition: see `Metric`.
+    """
+    once = np.ones((1, counts.shape[1]), dtype=np.int64)
+    return bootstrapped(float(figure(once)[0]), figure(counts), n, unit, definition)
+
+
+def bootstrapped(value: float, drawn: Values, n: int, unit: str, definition: str) -> Metric | None:
+    """The same of the value on the sample and those on its resamples, (draws,)."""
+    if not np.isfinite(value) or not np.isfinite(drawn).any():
+        return None  # e.g. no two slices at like positions
+    return Metric(**summary(value, drawn).model_dump(), n=n, unit=unit, definition=definition)
 
 
 def code_version() -> str:

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_guard.evaluation.evidence import Metric
-from mri_guard.metrics.bootstrap import summary
+from mri_guard.evaluation.evidence import Metric, bootstrapped, resampled
 from mri_guard.metrics.by_patient import Counts, Slices, Values
 
 Side = Literal["evade", "alarm", "both"]
@@ -168,14 +167,6 @@ def clean_threshold(rows: Attacked, specificity: float = 0.9) -> float | None:
     return float(negative[int(np.ceil(specificity * len(negative))) - 1])
 
 
-def metric(figure: Figure, counts: Counts, n: int, unit: str, definition: str) -> Metric | None:
-    """The figure with its interval; None where it does not exist on this sample."""
-    value, drawn = _both(figure, counts)
-    if not np.isfinite(value) or not np.isfinite(drawn).any():
-        return None
-    return Metric(**summary(value, drawn).model_dump(), n=n, unit=unit, definition=definition)
-
-
 def figures(
     rows: Attacked, thresholds: Mapping[str, float], counts: Counts, *, unit: str, own: str
 ) -> dict[str, Metric]:
@@ -195,7 +186,7 @@ def figures(
         who = ATTACKED[side].format(unit=unit)
         slices = rows.slices(side)
         if unit == "slices":
-            found[f"robust_auroc_{side}"] = metric(
+            found[f"robust_auroc_{side}"] = resampled(
                 slices.matched_auroc,
                 counts,
                 present,
@@ -203,7 +194,7 @@ def figures(
                 "AUROC of the slice score over pairs within 0.05 of the brain's extent, each "
                 f"lesion slice counting alike; {who}",
             )
-            found[f"robust_auroc_{side}_over_clean"] = metric(
+            found[f"robust_auroc_{side}_over_clean"] = resampled(
                 _quotient(slices.matched_auroc, clean.matched_auroc),
                 counts,
                 present,
@@ -211,7 +202,7 @@ def figures(
                 f"the same over its clean value, paired by patient; {who}",
             )
         name = "plain_robust_auroc" if unit == "slices" else "robust_auroc"
-        found[f"{name}_{side}"] = metric(
+        found[f"{name}_{side}"] = resampled(
             slices.auroc,
             counts,
             present,
@@ -222,14 +213,14 @@ def figures(
         at = f"above the fixed threshold {threshold:.4f} ({called.replace('_', ' ')})"
         for side, rate, kind in RATES:
             what = f"{unit} {kind} lesion"
-            found[f"{rate}_{side}_{called}"] = metric(
+            found[f"{rate}_{side}_{called}"] = resampled(
                 rows.rate(side, threshold),
                 counts,
                 rows.counted(side),
                 unit,
                 f"share of {what} {at}, under the {side} attack; of {present} patients",
             )
-            found[f"success_{side}_{called}"] = metric(
+            found[f"success_{side}_{called}"] = resampled(
                 rows.success(side, threshold),
                 counts,
                 rows.counted(side, threshold),
@@ -238,7 +229,7 @@ def figures(
                 f"{at} and are turned over",
             )
             if called == own:
-                found[f"queries_to_success_{side}"] = metric(
+                found[f"queries_to_success_{side}"] = resampled(
                     rows.queries(side, threshold),
                     counts,
                     int(rows.succeeded(side, threshold).sum()),
@@ -313,23 +304,22 @@ def gaps(
         for side, rate, _ in RATES
     }
     for figure, of in compared.items():
-        each = [_both(of(part), counts) for part in parts.values()]
+        once = np.ones((1, counts.shape[1]), dtype=np.int64)
+        each = [(float(of(part)(once)[0]), of(part)(counts)) for part in parts.values()]
         each = [(value, drawn) for value, drawn in each if np.isfinite(value)]
         if len(each) < 2:
             continue
         values = np.array([value for value, _ in each])
         drawn = np.stack([drawn for _, drawn in each])
-        known = np.isfinite(drawn).all(axis=0)
-        if not known.any():
-            continue
-        spread = drawn[:, known].max(0) - drawn[:, known].min(0)
-        gap = Metric(
-            **summary(float(values.max() - values.min()), spread).model_dump(),
-            n=len(each),
-            unit="groups",
-            definition=f"largest less smallest {figure} over the groups that have it",
+        gap = bootstrapped(
+            float(values.max() - values.min()),
+            drawn.max(0) - drawn.min(0),
+            len(each),
+            "groups",
+            f"largest less smallest {figure} over the groups that have it",
         )
-        shown.append(_row("gap", figure, gap, len(np.unique(rows.patient))))
+        if gap is not None:
+            shown.append(_row("gap", figure, gap, len(np.unique(rows.patient))))
     return shown
 
 
@@ -341,11 +331,6 @@ def _row(group: str, figure: str, found: Metric, patients: int) -> dict[str, Any
 
 def _at(side: Side, threshold: float) -> Callable[[Attacked], Figure]:
     return lambda rows: rows.rate(side, threshold)
-
-
-def _both(figure: Figure, counts: Counts) -> tuple[float, Values]:
-    """A figure on the sample itself, and on each resample."""
-    return float(figure(np.ones((1, counts.shape[1]), dtype=np.int64))[0]), figure(counts)
 
 
 def _quotient(upper: Figure, lower: Figure) -> Figure:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mri_guard.attacks import Threat
 from mri_guard.calibration import ScoreCalibrator
 from mri_guard.evaluation.detection import counted, in_slices, slice_positions
-from mri_guard.evaluation.evidence import Metric, suffix
+from mri_guard.evaluation.evidence import Metric, resampled, suffix
 from mri_guard.evaluation.robustness.attacked import Bench, Level, Target
 from mri_guard.evaluation.robustness.figures import (
     RATES,
@@ -22,7 +22,6 @@ from mri_guard.evaluation.robustness.figures import (
     figures,
     gaps,
     joined,
-    metric,
     ratio,
     share,
 )
@@ -258,7 +257,7 @@ class Scene:
             goals = [one.target for one in results for _ in one.answer.goals]
             patient = np.array([self.patients[number] for number in goals], dtype=np.int64)
             unit = UNIT[self.level]
-            moved = metric(
+            moved = resampled(
                 ratio(left, whole, patient, self.count),
                 self.counts,
                 len(goals),
@@ -322,7 +321,7 @@ class Scene:
         """A share with its interval, or None."""
         patient = np.array([self.patients[number] for number in targets], dtype=np.int64)
         figure = share(hits & of, of, patient, self.count)
-        return metric(figure, self.counts, int(of.sum()), unit, definition)
+        return resampled(figure, self.counts, int(of.sum()), unit, definition)
 
     def _groups(self, name: str) -> dict[str, NDArray[np.bool_]]:
         """Patients by the value of a column; of a patient with several scans the first counts."""
