@@ -2,7 +2,7 @@
 
 The rows of `evaluate detection` that have a gradient, each as it stands there: same mask,
 statistics, smoothing and slice score, written in torch (`differs` is the largest distance of a
-slice score from the baseline's own: nobody attacks another detector than the one in the table).
+slice score from the baseline's own, in three scans: what is attacked is the table's detector).
 Each is attacked alone, by PGD on its own score, all slices with lesion of a scan down together, all
 lesion-free ones not next to one up together. Where a median stands, the attacker gets the shared
 gradient (`anomaly/median.py`), as of ours. Thresholds are each row's clean 90 % specificity.
@@ -23,14 +23,14 @@ from torch import Tensor
 from torch.nn import functional
 
 import bundles
-from benchmarks.score_designs import Look, Push, Rows, line
+from benchmarks.score_designs import Look, Push, Rows, line, pushed
 from mri_guard import bundle
 from mri_guard.anomaly import HealthyStatistics, VaeConfig, VaeScorer, slice_gap_mm, tensors
 from mri_guard.anomaly.frame import View
 from mri_guard.anomaly.median import median
 from mri_guard.anomaly.residual import in_own_spreads, smooth
 from mri_guard.anomaly.scorer import slice_scores
-from mri_guard.attacks import Direction, Pgd
+from mri_guard.attacks import Found, Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.evaluation.baseline_parts.fixed_grid import GRID
 from mri_guard.evaluation.baseline_parts.material import Baseline
@@ -51,7 +51,6 @@ from mri_guard.ports import Scorer
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Anomaly
 from mri_guard.symmetry import asymmetry
-from mri_guard.under_attack import slice_victim, slices_of
 
 PEERS = (RobustZ, Atlas, AtlasAsymmetry, PlainVae, DenoisingAutoencoder)
 """Of the detection table, those with a gradient."""
@@ -196,20 +195,13 @@ def attacked(
             found = scores(case, tensors(case.preprocessed, "cpu")[0])
         return peer(case.preprocessed), found.double().numpy()
 
-    def push(
-        number: int, case: Case, direction: Direction
-    ) -> tuple[Rows, NDArray[np.int64]] | None:
-        wanted = slices_of(case.lesion, direction)
-        made = slice_victim(scorer, case.preprocessed, wanted, direction=direction, threshold=0.0)
-        if made is None:
-            return None
-        numbers = made[1]
-        own = replace(made[0], scores=lambda image: scores(case, image, numbers))
-        rng = generator(options.seed, "peers", direction, number)
-        found = Pgd(steps=options.steps)(own, options.epsilon / 255, rng)
-        return own.scores_of(found.margins).double().numpy(), numbers
+    def climb(
+        victim: Victim, numbers: NDArray[np.int64], case: Case, rng: np.random.Generator
+    ) -> Found:
+        own = replace(victim, scores=lambda image: scores(case, image, numbers))
+        return Pgd(steps=options.steps)(own, options.epsilon / 255, rng)
 
-    return look, push
+    return look, pushed(scorer, climb, options.seed, "peers")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from mri_guard import bundle
 from mri_guard.anomaly import FusionConfig, VaeScorer, slice_gap_mm, tensors
 from mri_guard.anomaly.evidence import Evidence
 from mri_guard.anomaly.scorer import top_mean
-from mri_guard.attacks import Direction, Pgd, Victim
+from mri_guard.attacks import Direction, Found, Pgd, Victim
 from mri_guard.determinism import generator
 from mri_guard.evaluation.detection import Case, slice_rows
 from mri_guard.metrics.bootstrap import patient_counts, summary
@@ -90,16 +90,7 @@ DESIGNS = {
 
 def main() -> None:
     """A line for each design as it ends."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--manifest", type=Path, default=Path("../shared/data/lgg/manifest.csv"))
-    parser.add_argument("--split", default="validation", choices=("train", "validation"))
-    parser.add_argument("--bundle", type=Path, default=bundles.DEFAULT)
-    parser.add_argument("--epsilon", type=float, default=4, help="in 255ths")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=tuple(DESIGNS))
-    parser.add_argument("--work", type=Path, default=Path("var/score_designs"))
-    options = parser.parse_args()
+    options = asked(__doc__, tuple(DESIGNS)).parse_args()
     cases = cases_of(options.manifest, options.split, options.bundle, options.work)
     people = sorted({case.subject for case in cases})
     counts = patient_counts(len(people), generator(options.seed, "score designs"))
@@ -109,6 +100,20 @@ def main() -> None:
     for name in options.only or DESIGNS:
         looked = designed(scorer_of(options.bundle, DESIGNS[name]), DESIGNS[name], options)
         print(f"| {name} | {line(*looked, cases, counts)} |", flush=True)
+
+
+def asked(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
+    """What a table of attacked scores can be asked for; never of a test split."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--manifest", type=Path, default=Path("../shared/data/lgg/manifest.csv"))
+    parser.add_argument("--split", default="validation", choices=("train", "validation"))
+    parser.add_argument("--bundle", type=Path, default=bundles.DEFAULT)
+    parser.add_argument("--epsilon", type=float, default=4, help="in 255ths")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", choices=names)
+    parser.add_argument("--work", type=Path, default=Path("var/score_designs"))
+    return parser
 
 
 def cases_of(manifest: Path, split: str, folder: Path, work: Path) -> list[Case]:
@@ -147,6 +152,10 @@ Look = Callable[[Case], tuple[Anomaly, Rows]]
 Push = Callable[[int, Case, Direction], tuple[Rows, NDArray[np.int64]] | None]
 """From a scan and its number to the furthest scores of the direction's slices, and which these are;
 None without any."""
+
+
+Climb = Callable[[Victim, NDArray[np.int64], Case, np.random.Generator], Found]
+"""From the scorer's own victim, the slices that are its goals and their scan to what was found."""
 
 
 def line(look: Look, push: Push, cases: Sequence[Case], counts: NDArray[np.int64]) -> str:
@@ -224,6 +233,25 @@ def designed(scorer: VaeScorer, design: Design, options: argparse.Namespace) -> 
     def look(case: Case) -> tuple[Anomaly, Rows]:
         return scorer(case.preprocessed), slice_by_slice(scorer, design, case)
 
+    def climb(
+        victim: Victim, numbers: NDArray[np.int64], case: Case, rng: np.random.Generator
+    ) -> Found:
+        brain = tensors(case.preprocessed, "cpu")[1]
+        gap_mm = slice_gap_mm(case.preprocessed)
+
+        def scores(image: Tensor) -> Tensor:
+            found = scorer.map_tensor(image, brain, gap_mm)[0].abs()
+            return torch.stack([design.rule(found[z][brain[z]]) for z in numbers])
+
+        own = replace(victim, scores=scores)
+        return Pgd(steps=options.steps)(own, options.epsilon / 255, rng)
+
+    return look, pushed(scorer, climb, options.seed, "score designs")
+
+
+def pushed(scorer: VaeScorer, climb: Climb, seed: int, stream: str) -> Push:
+    """An attack on all of the direction's slices at once, from a stream of random numbers."""
+
     def push(
         number: int, case: Case, direction: Direction
     ) -> tuple[Rows, NDArray[np.int64]] | None:
@@ -232,19 +260,10 @@ def designed(scorer: VaeScorer, design: Design, options: argparse.Namespace) -> 
         if made is None:
             return None
         victim, numbers = made
-        brain = tensors(case.preprocessed, "cpu")[1]
-        gap_mm = slice_gap_mm(case.preprocessed)
+        found = climb(victim, numbers, case, generator(seed, stream, direction, number))
+        return victim.scores_of(found.margins).double().numpy(), numbers
 
-        def scores(image: Tensor) -> Tensor:
-            found = scorer.map_tensor(image, brain, gap_mm)[0].abs()
-            return torch.stack([design.rule(found[z][brain[z]]) for z in numbers])
-
-        own: Victim = replace(victim, scores=scores)
-        rng = generator(options.seed, "score designs", direction, number)
-        found = Pgd(steps=options.steps)(own, options.epsilon / 255, rng)
-        return own.scores_of(found.margins).double().numpy(), numbers
-
-    return look, push
+    return push
 
 
 if __name__ == "__main__":

@@ -11,23 +11,20 @@ the split is never a test split.
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-import bundles
-from benchmarks.score_designs import Look, Push, Rows, cases_of, line
+from benchmarks.score_designs import Look, Push, Rows, asked, cases_of, line, pushed
 from mri_guard import bundle
 from mri_guard.anomaly import VaeScorer
-from mri_guard.attacks import Direction, Pgd
+from mri_guard.attacks import Found, Pgd, Victim
 from mri_guard.attacks.engine import attack_defended, on_stack, strongest
 from mri_guard.defences import TRANSFORMATIONS, Transformed
 from mri_guard.determinism import generator
 from mri_guard.evaluation.detection import Case
 from mri_guard.metrics.bootstrap import patient_counts
 from mri_guard.records import Anomaly
-from mri_guard.under_attack import slice_victim, slices_of
 
 Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -35,16 +32,8 @@ Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 def main() -> None:
     """A line for each transformation as it ends."""
     named = {type(one).__name__: one for one in TRANSFORMATIONS}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manifest", type=Path, default=Path("../shared/data/lgg/manifest.csv"))
-    parser.add_argument("--split", default="validation", choices=("train", "validation"))
-    parser.add_argument("--bundle", type=Path, default=bundles.DEFAULT)
+    parser = asked(__doc__, tuple(named))
     parser.add_argument("--patients", type=int, default=4, help="so many, as they stand")
-    parser.add_argument("--epsilon", type=float, default=4, help="in 255ths")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=tuple(named))
-    parser.add_argument("--work", type=Path, default=Path("var/score_designs"))
     options = parser.parse_args()
     cases = [
         case
@@ -75,21 +64,14 @@ def behind(
         anomaly = Transformed(scorer, transform)(case.preprocessed)
         return anomaly, anomaly.slice_scores
 
-    def push(
-        number: int, case: Case, direction: Direction
-    ) -> tuple[Rows, NDArray[np.int64]] | None:
-        wanted = slices_of(case.lesion, direction)
-        made = slice_victim(scorer, case.preprocessed, wanted, direction=direction, threshold=0.0)
-        if made is None:
-            return None
-        victim, numbers = made
-        rng = generator(options.seed, "transformations", direction, number)
+    def climb(
+        victim: Victim, _numbers: NDArray[np.int64], _case: Case, rng: np.random.Generator
+    ) -> Found:
         attack, on = Pgd(steps=options.steps), on_stack(transform)
         ways = attack_defended(attack, victim, on, options.epsilon / 255, rng)
-        found = strongest(list(ways.values()))
-        return victim.scores_of(found.margins).double().numpy(), numbers
+        return strongest(list(ways.values()))
 
-    return look, push
+    return look, pushed(scorer, climb, options.seed, "transformations")
 
 
 if __name__ == "__main__":

@@ -78,8 +78,8 @@ class Adversary(Record):
 def attacked(
     batch: Batch, model: Vae, adversary: Adversary, done: float, rng: np.random.Generator
 ) -> Batch:
-    """The batch with the first of its windows attacked; they lie in no order. Its `calm` are the
-    windows with the same smooth field and no change of pixels.
+    """The batch with the first of its windows attacked; they lie in no order. Where the encoder is
+    to be smooth, its `calm` are the windows with the same smooth field and no change of pixels.
 
     Args:
         batch: on the model's device.
@@ -118,12 +118,12 @@ def attacked(
         step = by_terms / by_terms.norm(dim=1, keepdim=True).clamp_min(1e-12)
         terms = _normalised(terms / 2 + step, powers)
         window, target = change(pixels, terms)
-        calm, _ = change(torch.zeros_like(pixels), terms)
+        calm = change(torch.zeros_like(pixels), terms)[0] if adversary.smooth else None
     return replace(
         batch,
         window=torch.cat([window, batch.window[count:]]),
         target=torch.cat([target, batch.target[count:]]),
-        calm=torch.cat([calm, batch.window[count:]]),
+        calm=None if calm is None else torch.cat([calm, batch.window[count:]]),
     )
 
 

@@ -29,7 +29,7 @@ class Batch:
         brain: float32, like target, 0 or 1.
         lesion: float32, like target, 0..1, how much of a lesion lies there.
         drawn: sample and kind of each lesion.
-        calm: like window, before an adversary changed its pixels; None where none did.
+        calm: like window, before an adversary changed its pixels; None where nobody asks for it.
     """
 
     window: Tensor

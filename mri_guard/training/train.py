@@ -414,7 +414,7 @@ def train_step(
         * dissimilarity(restored * batch.brain, batch.target * batch.brain, batch.brain)
         + warm * (nats * nats.new_tensor(progress.prices)).sum()
     )
-    if config.adversary and config.adversary.smooth and batch.calm is not None:
+    if config.adversary and batch.calm is not None:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
             calm = model(batch.calm, batch.position, noise)[1]
         led = moved(posteriors, [(one.float(), other.float()) for one, other in calm])

@@ -303,9 +303,10 @@ def gaps(
         for called, threshold in thresholds.items()
         for side, rate, _ in RATES
     }
+    once = np.ones((1, counts.shape[1]), dtype=np.int64)
     for figure, of in compared.items():
-        once = np.ones((1, counts.shape[1]), dtype=np.int64)
-        each = [(float(of(part)(once)[0]), of(part)(counts)) for part in parts.values()]
+        rates = [of(part) for part in parts.values()]
+        each = [(float(rate(once)[0]), rate(counts)) for rate in rates]
         each = [(value, drawn) for value, drawn in each if np.isfinite(value)]
         if len(each) < 2:
             continue
