@@ -69,8 +69,10 @@ class Latent:
             means: `VaeScorer.latent_means`, as long as those before.
 
         Raises:
-            ValueError: another length than those before.
+            ValueError: another length than those before, or not finite.
         """
+        if not np.isfinite(means).all():
+            raise ValueError("latent means are not finite")
         seen = tuple(float(f"{value:.{DIGITS}g}") for value in means)
         if state.kept and len(seen) != len(state.kept[0]):
             raise ValueError(f"{len(seen)} latent means; wanted {len(state.kept[0])}")

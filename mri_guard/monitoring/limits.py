@@ -23,9 +23,11 @@ from mri_guard.monitoring import cusum, rates
 from mri_guard.records import Finite, PValue, Record
 
 SCANS = 20_000
-FALSE_ALARM = 0.1
-"""Probability that one monitor raises a false alarm within `SCANS` scans: of nine monitors fewer
-than one false alarm is to be expected."""
+CUSUM_FALSE_ALARM = 0.45
+FALSE_ALARM = 0.045
+"""Probability that a monitor raises a false alarm within `SCANS` scans: the CUSUM, which is to be
+quick, and each of the eight others. Begun again after each, one raises -log(1 - probability) of
+them; all together fewer than one."""
 
 DELTA = 0.05
 """Probability that a simulated limit holds a larger one, over the draw of the streams."""
@@ -44,7 +46,8 @@ class Limits(Record):
         command: that makes them again.
         seed: root seed.
         scans: so many are watched.
-        false_alarm: probability of one or more within them, of one monitor.
+        cusum_false_alarm: probability of one or more within them, of the CUSUM.
+        false_alarm: the same, of each other monitor.
         delta: probability that a limit holds a larger one.
         streams: simulated.
         allowance: of the CUSUM.
@@ -55,6 +58,7 @@ class Limits(Record):
     command: str
     seed: int
     scans: int
+    cusum_false_alarm: PValue
     false_alarm: PValue
     delta: PValue
     streams: int
@@ -65,7 +69,9 @@ class Limits(Record):
 
 def simulate(
     seed: int = 0,
+    *,
     scans: int = SCANS,
+    cusum_false_alarm: float = CUSUM_FALSE_ALARM,
     false_alarm: float = FALSE_ALARM,
     streams: int = STREAMS,
     acceptable: tuple[float, ...] = RATES,
@@ -76,8 +82,8 @@ def simulate(
         NotCalibratedError: too few streams for so rare an alarm.
     """
 
-    def limit(largest: NDArray[np.float64]) -> float:
-        held = exact_threshold(largest.tolist(), false_alarm, DELTA)
+    def limit(largest: NDArray[np.float64], alpha: float) -> float:
+        held = exact_threshold(largest.tolist(), alpha, DELTA)
         return float(np.nextafter(held, np.inf))  # an alarm is raised at the limit already
 
     rng = generator(seed, "limits", "cusum")
@@ -86,13 +92,17 @@ def simulate(
         command=COMMAND,
         seed=seed,
         scans=scans,
+        cusum_false_alarm=cusum_false_alarm,
         false_alarm=false_alarm,
         delta=DELTA,
         streams=streams,
         allowance=ALLOWANCE,
-        cusum=limit(largest_cusum(z, streams)),
+        cusum=limit(largest_cusum(z, streams), cusum_false_alarm),
         rates={
-            rate: limit(largest_rate(rate, scans, streams, generator(seed, "limits", str(rate))))
+            rate: limit(
+                largest_rate(rate, scans, streams, generator(seed, "limits", str(rate))),
+                false_alarm,
+            )
             for rate in acceptable
         },
     )

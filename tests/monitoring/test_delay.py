@@ -38,8 +38,8 @@ def test_finds_scores_that_fall_as_well() -> None:
 
 def test_says_nothing_where_nothing_has_changed() -> None:
     rng = generator(0, "unchanged")
-    # Of 100 x 100 scans a false alarm is to be expected in 0.1 x 10,000 / 20,000 streams at most.
-    assert found(rng.exponential(size=(STREAMS, BEFORE + AFTER)), rng) <= 1
+    # Half of all streams of 20,000 scans may have an alarm; here are 10,000 scans in all.
+    assert found(rng.exponential(size=(STREAMS, BEFORE + AFTER)), rng) <= 2
 
 
 def test_counts_as_many_streams_at_once_as_one_by_one() -> None:

@@ -64,3 +64,8 @@ def test_refuses_another_number_of_latents() -> None:
     state = LATENT(LatentState(), [0.0, 1.0])
     with pytest.raises(ValueError, match="3 latent means; wanted 2"):
         LATENT(state, [0.0, 1.0, 2.0])
+
+
+def test_refuses_latents_that_are_no_numbers() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        LATENT(LatentState(), [0.0, float("nan")])
