@@ -15,6 +15,7 @@ from services.context import Context
 from services.identity.endpoints import router as identity
 from services.intake.endpoints import router as intake
 from services.intake.sender_endpoints import router as senders
+from services.monitoring.endpoints import router as monitors
 from services.review.endpoints import router as review
 
 logger = structlog.get_logger(__name__)
@@ -44,7 +45,9 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     errors.install(app)
-    for router in (intake, senders, review, audit, identity, health.router, metrics.router, docs):
+    for router in (intake, senders, review, audit, identity, monitors):
+        app.include_router(router)
+    for router in (health.router, metrics.router, docs):
         app.include_router(router)
     return app
 

@@ -20,6 +20,8 @@ from services.db.models import (
     Case,
     Instance,
     Job,
+    ReaderFinding,
+    ReviewEvent,
     Role,
     SenderQuarantine,
     SenderUsage,
@@ -30,6 +32,7 @@ from services.db.models import (
 )
 from services.identity.access import OpenContext, require
 from services.intake.probing import held
+from services.monitoring.service import MONITORS, standing
 from services.review.repository import waiting
 
 router = APIRouter(tags=["operation"])
@@ -103,7 +106,46 @@ def count(session: Session) -> list[Metric]:
             "How long the oldest case has waited for a reader; 0 when none waits",
             value=_age(session.scalar(select(func.min(Case.created_at)).where(waiting(now))), now),
         ),
+        _by(
+            CounterMetricFamily(
+                "mri_guard_review_findings",
+                "Decisions on cases that the model sent to review, by finding",
+                labels=["finding"],
+            ),
+            ReaderFinding,
+            session.execute(
+                select(ReviewEvent.finding, func.count())
+                .join(Case, Case.id == ReviewEvent.case_id)
+                .where(ReviewEvent.action == "decide", Case.outcome == Outcome.REVIEW)
+                .group_by(ReviewEvent.finding)
+            ).all(),
+        ),
+        *_monitors(session),
     ]
+
+
+def _monitors(session: Session) -> list[Metric]:
+    """Those that have heard of nothing yet stand at 0."""
+    scans = CounterMetricFamily(
+        "mri_guard_monitor_scans", "Scans that a monitor has heard of", labels=["monitor"]
+    )
+    level = GaugeMetricFamily(
+        "mri_guard_monitor_level",
+        "A monitor's statistic as a share of its limit; at 1 it raises an alarm",
+        labels=["monitor"],
+    )
+    alarm = GaugeMetricFamily(
+        "mri_guard_monitor_alarm",
+        "1 while a monitor's alarm waits to be acknowledged",
+        labels=["monitor"],
+    )
+    found = standing(session)
+    for name, monitor in MONITORS.items():
+        state = found[name][1] if name in found else monitor.state()
+        scans.add_metric([name], state.scans)
+        level.add_metric([name], state.statistic / monitor.limit)
+        alarm.add_metric([name], float(state.alarm))
+    return [scans, level, alarm]
 
 
 class _Collected:
@@ -118,12 +160,14 @@ class _Collected:
 
 def _by(
     family: CounterMetricFamily | GaugeMetricFamily,
-    members: type[Outcome | SeriesState | WorkState],
+    members: type[Outcome | SeriesState | WorkState | ReaderFinding],
     rows: Sequence[Any],
 ) -> Metric:
     counted: dict[str, int] = dict(rows)
     for member in members:  # also those that are 0, so that an alarm on them can be written
-        family.add_metric([member.value.replace(" ", "_").lower()], counted.get(member, 0))
+        family.add_metric(
+            [member.value.replace(" ", "_").replace("-", "_").lower()], counted.get(member, 0)
+        )
     return family
 
 

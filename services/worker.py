@@ -1,6 +1,7 @@
 """A worker: leases a job, examines the series, and writes what came of it in one transaction."""
 
 import ctypes
+import math
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mri_guard import bundle
+from mri_guard.anomaly import VaeScorer
+from mri_guard.calibration import ScoreCalibrator
 from mri_guard.errors import BundleError, ConflictError
 from mri_guard.journey import Kit, examine
 from mri_guard.records import (
@@ -39,6 +42,7 @@ from services.context import Context
 from services.db.models import Case, Instance, Series, WorkState
 from services.intake import probing
 from services.intake.spool import Spool
+from services.monitoring import service as monitoring
 from services.settings import Settings
 from services.threads import share_cores
 
@@ -118,8 +122,11 @@ def work(context: Context, kit: Kit) -> bool:
         start = time.perf_counter()
         with _renewed(context, task.held):
             journey, look = _look(context, _journey(context, kit, task))
+            journey, latents = _latents(kit, journey)
             results = _write(context, kit, task, journey)
-        case_id, decision = _finish(context, kit, task, journey, look, results=results)
+        case_id, decision = _finish(
+            context, kit, task, journey, look, latents=latents, results=results
+        )
         log.info(
             "worker.examination.decided",
             case_id=case_id,
@@ -184,10 +191,32 @@ def _look(context: Context, journey: Journey) -> tuple[Journey, probing.Look]:
         return journey, probing.Look()
     start = time.perf_counter()
     look = probing.look_at(journey.scan, context.secrets.fingerprint_key)
-    step = StepTiming(name="fingerprint", milliseconds=(time.perf_counter() - start) * 1000)
+    return _with_step(journey, "fingerprint", start), look
+
+
+def _latents(kit: Kit, journey: Journey) -> tuple[Journey, tuple[float, ...] | None]:
+    """The journey, with one step more, and what its scan looks like to the model, for monitors."""
+    if journey.preprocessed is None or journey.anomaly is None:
+        return journey, None
+    if not isinstance(kit.scorer, VaeScorer):
+        return journey, None
+    start = time.perf_counter()
+    try:
+        latents = tuple(kit.scorer.latent_means(journey.preprocessed).tolist())
+    except RuntimeError as error:  # of PyTorch; a monitor costs no examination
+        logger.error("monitor.latents.failed", error=type(error).__name__)
+        return journey, None
+    if not all(map(math.isfinite, latents)):
+        logger.error("monitor.latents.failed", detail="not finite")
+        return journey, None
+    return _with_step(journey, "latents", start), latents
+
+
+def _with_step(journey: Journey, name: str, start: float) -> Journey:
+    """The journey with a step that has just ended."""
+    step = StepTiming(name=name, milliseconds=(time.perf_counter() - start) * 1000)
     steps = (*journey.examination.steps, step)
-    examination = journey.examination.model_copy(update={"steps": steps})
-    return replace(journey, examination=examination), look
+    return replace(journey, examination=journey.examination.model_copy(update={"steps": steps}))
 
 
 def _write(context: Context, kit: Kit, task: Task, journey: Journey) -> Path:
@@ -202,7 +231,14 @@ def _write(context: Context, kit: Kit, task: Task, journey: Journey) -> Path:
 
 
 def _finish(
-    context: Context, kit: Kit, task: Task, journey: Journey, look: probing.Look, *, results: Path
+    context: Context,
+    kit: Kit,
+    task: Task,
+    journey: Journey,
+    look: probing.Look,
+    *,
+    latents: tuple[float, ...] | None,
+    results: Path,
 ) -> tuple[str, Decision]:
     """Id and decision of the case, which appears with its audit entry and the end of its job.
 
@@ -237,6 +273,7 @@ def _finish(
             )
         )
         _audit(context, session, case_id, task, examination)
+        _monitor(context, session, kit, task, examination=examination, latents=latents)
         session.add(_case(case_id, task, examination, superseded=bool(newer)))
     return case_id, decision
 
@@ -309,6 +346,31 @@ def _audit(
         actor=ACTOR,
         subject=f"case:{case_id}",
         payload=payload,
+    )
+
+
+def _monitor(
+    context: Context,
+    session: Session,
+    kit: Kit,
+    task: Task,
+    *,
+    examination: Examination,
+    latents: tuple[float, ...] | None,
+) -> None:
+    """Before the case is there. A series that has grown is nearly the same scan: it counts once."""
+    if session.scalar(select(exists().where(Case.series_id == task.held.series_id))):
+        return
+    study = exists().where(Case.study_digest == task.study_digest)
+    calibrate = kit.calibrate
+    monitoring.examined(
+        session,
+        context.secrets.audit_key,
+        examination,
+        site=session.get_one(Series, task.held.series_id).sender,
+        first_of_study=not session.scalar(select(study)),
+        latents=latents,
+        calibration=calibrate.scores if isinstance(calibrate, ScoreCalibrator) else (),
     )
 
 

@@ -13,6 +13,7 @@ PACKAGES = {
     "dciodvfy": "dicom3tools",
     "dcm2niix": "dcm2niix",
     "initdb": "postgresql",
+    "promtool": "prometheus",
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -161,6 +162,33 @@ class VaeScorer:
         ]
         return torch.cat(found, 1)
 
+    def latent_means(self, preprocessed: Preprocessed) -> NDArray[np.float32]:
+        """What the scan looks like to the model: mean of each latent channel's posterior mean, over
+        the plane and over slices spread evenly through the stack, as many as make one batch.
+
+        Returns:
+            float32, (latents of all levels,), finest level first; the model is a `Vae`.
+
+        Raises:
+            SeriesError: `no-brain-found`.
+        """
+        device = next(self.model.parameters()).device
+        image, brain = tensors(preprocessed, device)
+        shape = self.config.model
+        with torch.inference_mode():
+            view = self._view(image, brain)
+            step = context_step(shape.context_mm, slice_gap_mm(preprocessed))
+            count = len(view.seen)
+            spread = torch.linspace(0, count - 1, min(count, BATCH_SLICES), device=device)
+            chosen = spread.round().long()
+            positions = view.frame.positions(device)
+            found = [
+                [mean.transpose(0, 1).flatten(1) for mean, _ in self.model(window, place)[1]]
+                for window, place in parts(shape, view.seen, positions, step, chosen)
+            ]
+            levels = [torch.cat(level, 1).mean(1) for level in zip(*found, strict=True)]
+        return torch.cat(levels).float().cpu().numpy()
+
     def _view(self, image: Tensor, brain: Tensor) -> View:
         if not bool(brain.any()):
             raise SeriesError("no-brain-found", "the brain mask is empty")
@@ -188,7 +216,7 @@ def restore(
 
 
 def parts(
-    shape: ModelConfig, seen: Tensor, positions: Tensor, step: int
+    shape: ModelConfig, seen: Tensor, positions: Tensor, step: int, chosen: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Window and place of each slice in turn, as `Vae.forward` takes them, some at once.
 
@@ -197,11 +225,14 @@ def parts(
         seen: (z, x, y), as `View` gives it.
         positions: (z, 3, x, y), as `Frame.positions` gives them.
         step: slices from one of a window to the next.
+        chosen: numbers of the slices that are wanted; all when None.
     """
     stack, places, at_once = windows(seen, shape.neighbours, step), positions, BATCH_SLICES
     if shape.dimensions == 3:
         places = windows(positions, shape.neighbours, step).transpose(1, 2)
         at_once = max(1, BATCH_SLICES // stack.shape[1])
+    if chosen is not None:
+        stack, places = stack[chosen], places[chosen]
     yield from zip(torch.split(stack, at_once), torch.split(places, at_once), strict=True)
 
 

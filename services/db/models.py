@@ -306,6 +306,32 @@ class FingerprintHash(Base):
     )
 
 
+class MonitorRow(Base):
+    """Where one monitor stands (`services.monitoring`); no patient data."""
+
+    __tablename__ = "monitor"
+
+    bundle_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Another bundle has other scores: its monitors begin anew."""
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[dict[str, Any]]
+    """`mri_guard.monitoring.State` as JSON."""
+    updated_at: Mapped[datetime]
+    alarm_since: Mapped[datetime | None]
+    """When the alarm was raised that stands now."""
+
+
+class ScoreSeen(Base):
+    """One score, which later ones are ranked among: of a calibration scan or of an examination."""
+
+    __tablename__ = "score_seen"
+    __table_args__ = (Index("ix_score_seen_rank", "bundle_digest", "score"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    bundle_digest: Mapped[str] = mapped_column(String(64))
+    score: Mapped[float]
+
+
 class AuditEntry(Base):
     """One link of the audit chain."""
 

@@ -21,6 +21,7 @@ from services import clock
 from services.audit import chain
 from services.db.models import Case, ReaderFinding, ReviewEvent, User, WorkState
 from services.identity import service as identity
+from services.monitoring.service import decided
 from services.review import repository
 from services.review.records import (
     CasePage,
@@ -174,6 +175,7 @@ class Desk:
             finding=body.finding.value,
             note_digest=self._digest(body.note),
         )
+        decided(self.session, self.secrets.audit_key, case, body.finding)
         return self._view(case)
 
     def _found(self, case_id: UUID) -> Case:

@@ -194,3 +194,25 @@ def test_its_digest_is_that_of_all_its_scores_depend_on() -> None:
         ),
     )
     assert len({one.digest() for one in (first, *others)}) == 4
+
+
+def test_tells_what_a_scan_looks_like_by_its_latents_means(
+    scorer: VaeScorer, toy: Preprocessed
+) -> None:
+    means = scorer.latent_means(toy)
+    image, brain = tensors(toy, "cpu")
+    with torch.inference_mode():
+        every = scorer.posterior_tensor(image, brain, slice_gap_mm(toy))[0]
+    assert means.shape == (sum(scorer.config.model.latents),)
+    assert np.isfinite(means).all()
+    # All slices are taken where the stack is that short: what is left is to weigh levels by size.
+    assert float(every.min()) <= means.min() <= means.max() <= float(every.max())
+    assert np.array_equal(scorer.latent_means(padded(toy, (2, 2, 2))).round(4), means.round(4))
+
+
+def test_takes_slices_from_the_whole_stack(
+    scorer: VaeScorer, toy: Preprocessed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_SLICES", 2)
+    upper = replace(toy, image=np.where(np.arange(6) > 3, 0.9 * toy.image, toy.image))
+    assert not np.array_equal(scorer.latent_means(upper), scorer.latent_means(toy))

@@ -14,7 +14,7 @@ from mri_guard.records import CalibratedScore, Decision, Examination, Outcome, P
 from services import clock
 from services.app import create_app
 from services.context import Context
-from services.db.models import Case, Job, Role, Series, SeriesState, WorkState
+from services.db.models import Case, Job, ReaderFinding, Role, Series, SeriesState, WorkState
 from services.identity import service as identity
 
 URGENCY = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 2, None: 3}
@@ -177,3 +177,10 @@ class Api:
         page = self.get(f"/audit?event={event}", "auditor-1").json()
         entries: list[dict[str, Any]] = page["entries"]
         return entries
+
+
+def decide(api: Api, case_id: uuid.UUID, finding: ReaderFinding) -> None:
+    """A radiologist claims the case and decides it."""
+    claimed = api.post(f"/cases/{case_id}/claim").json()
+    body = {"finding": finding.value, "version": claimed["version"]}
+    assert api.post(f"/cases/{case_id}/decide", json=body).status_code == 200

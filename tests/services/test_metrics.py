@@ -6,9 +6,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mri_guard.records import Outcome
 from services import clock
-from services.db.models import Instance, WorkState
+from services.db.models import Instance, ReaderFinding, WorkState
+from services.monitoring.service import MONITORS
 from tests.services.conftest import TurnedClock
-from tests.services.making import Api, Callers, make_job, make_series
+from tests.services.making import Api, Callers, decide, make_job, make_series
 
 
 def scrape(api: Api) -> dict[str, float]:
@@ -58,8 +59,27 @@ def test_counts_what_the_database_holds(turned_clock: TurnedClock, api: Api) -> 
         "mri_guard_sender_limits_reached_total": 0,
         "mri_guard_sender_quarantines_total": 0,
         "mri_guard_senders_held": 0,
+        "mri_guard_review_findings_total:abnormal": 0,
+        "mri_guard_review_findings_total:normal": 0,
+        "mri_guard_review_findings_total:non_diagnostic": 0,
     }
+    for name in MONITORS:
+        for figure in ("scans_total", "level", "alarm"):
+            wanted[f"mri_guard_monitor_{figure}:{name}"] = 0
     assert figures == wanted
+
+
+def test_counts_findings_on_what_the_model_sent_to_review(api: Api) -> None:
+    for outcome, finding in (
+        (Outcome.REVIEW, ReaderFinding.NORMAL),
+        (Outcome.REVIEW, ReaderFinding.NON_DIAGNOSTIC),
+        (Outcome.QUARANTINE, ReaderFinding.NORMAL),
+    ):
+        decide(api, api.case(outcome=outcome), finding)
+    figures = scrape(api)
+    assert figures["mri_guard_review_findings_total:normal"] == 1
+    assert figures["mri_guard_review_findings_total:non_diagnostic"] == 1
+    assert figures["mri_guard_monitor_scans_total:override_rate"] == 1
 
 
 def test_is_zero_with_nothing_there(api: Api) -> None:

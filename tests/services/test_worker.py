@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from mri_guard.calibration import ScoreCalibrator
 from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
 from mri_guard.ports import Decoder
@@ -20,7 +21,8 @@ from mri_guard.records import Examination, Scan, Source
 from services import worker
 from services.audit import chain
 from services.context import Context
-from services.db.models import AuditEntry, Case, Job, WorkState
+from services.db.models import AuditEntry, Case, Job, ScoreSeen, WorkState
+from services.monitoring import service as monitoring
 from services.settings import Settings
 from tests.dicom_files import write_series
 from tests.services import doubles
@@ -125,6 +127,24 @@ def test_writes_what_was_decided_to_the_audit_log(
     assert entry.payload["bundle_digest"] == kit.bundle_digest
     assert len(entry.payload["source_digests"]) == len(files)
     assert chain_is_intact(context)
+
+
+def monitored(context: Context) -> dict[str, int]:
+    with context.database.reading() as session:
+        return {name: state.scans for name, (_, state) in monitoring.standing(session).items()}
+
+
+def test_tells_the_monitors_of_a_series_once(context: Context, kit: Kit, tmp_path: Path) -> None:
+    calibrated = replace(kit, calibrate=ScoreCalibrator.fit({"a": range(100)}, 0.05, 0.05))
+    series = doubles.receive(context, series_files(tmp_path / "a"))
+    assert worker.work(context, calibrated)
+    doubles.receive(context, series_files(tmp_path / "b", name="late"), series=series)
+    assert worker.work(context, calibrated)
+
+    told = {"refusal_rate", "sequence_mix", "scanner_mix", "site_mix", "perturbation_rate"}
+    assert monitored(context) == dict.fromkeys(told | set(monitoring.SCORES), 1)
+    with context.database.reading() as session:
+        assert session.scalar(select(func.count(ScoreSeen.id))) == 101
 
 
 def test_quarantines_an_instance_that_came_with_two_contents(

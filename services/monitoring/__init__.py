@@ -1,0 +1,1 @@
+"""Alarms when what comes in, or what readers make of it, drifts."""
