@@ -3,21 +3,35 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mri_guard.calibration.budget import Budget, Rate, Workload
 from mri_guard.calibration.threshold import (
     exact_threshold,
     false_positive_band,
+    held_rate,
+    largest,
     rank,
     smallest_count,
+    workload_count,
+    workload_rank,
+    workload_threshold,
 )
 from mri_guard.metrics.conformal import p_value
 from mri_guard.records import CalibratedScore
 
 __all__ = [
+    "Budget",
+    "Rate",
     "ScoreCalibrator",
+    "Workload",
     "exact_threshold",
     "false_positive_band",
+    "held_rate",
+    "largest",
     "rank",
     "smallest_count",
+    "workload_count",
+    "workload_rank",
+    "workload_threshold",
 ]
 
 
