@@ -22,7 +22,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from mri_guard.anomaly import VaeConfig, VaeScorer
-from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration import LabelledScores, ScoreCalibrator, Workload
 from mri_guard.calibration.second_look import SecondLookScores, SmoothedLook
 from mri_guard.decision import ThresholdPolicy
 from mri_guard.errors import BundleError, DigestError
@@ -56,12 +56,15 @@ class PolicyConfig(Record):
         delta: probability, over the draw of the calibration scans, of not holding it.
         perturbation_alpha: share of clean scans that may be held as perturbed.
         urgent_p_value: up to this an unusual scan has HIGH priority.
+        workload: daily budget of false flags that alpha was chosen to hold; None where alpha was
+            chosen itself.
     """
 
     alpha: PValue = 0.05
     delta: PValue = 0.05
     perturbation_alpha: PValue = 0.01
     urgent_p_value: PValue = 0.01
+    workload: Workload | None = None
 
 
 class BundleConfig(Record):
@@ -96,6 +99,8 @@ class Calibration(Record):
         voxels: what clean scans measure, and how far a scan may be from it. None while a bundle is
             made; one without is not loaded.
         second_look: what the costlier look is calibrated on; None in bundles that have none.
+        labelled: scores of scans known to be healthy or abnormal, which a probability of
+            abnormality is made from; None in bundles that give none.
     """
 
     healthy_scores: dict[str, tuple[Finite, ...]]
@@ -103,6 +108,7 @@ class Calibration(Record):
     highest_slices: dict[str, tuple[Finite, ...]] | None = None
     voxels: Limits | None = None
     second_look: SecondLookScores | None = None
+    labelled: LabelledScores | None = None
 
 
 def write(
@@ -218,6 +224,8 @@ def assemble(
         policy.delta,
         calibration.highest_slices,
         again.attacked if again else None,
+        workload=policy.workload,
+        labelled=calibration.labelled,
     )
     second_look = (
         SmoothedLook.fit(scorer, again.config, again.smoothed, policy.alpha, policy.delta)

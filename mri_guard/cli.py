@@ -28,6 +28,7 @@ from mri_guard import export as export_module
 from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
 from mri_guard.artifacts import ARTIFACTS
+from mri_guard.calibration import Budget, Rate, Workload
 from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.deidentify import (
     FileResult,
@@ -42,7 +43,7 @@ from mri_guard.evaluation.ablation import evaluate_ablation
 from mri_guard.evaluation.ablation import table as ablation_table
 from mri_guard.evaluation.baselines import known_baselines
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
-from mri_guard.evaluation.calibration import ALPHAS, evaluate_calibration
+from mri_guard.evaluation.calibration import BUDGETS, evaluate_calibration, price_table
 from mri_guard.evaluation.calibration import table as calibration_table
 from mri_guard.evaluation.certification import NOISE_DRAWS, SIGMA, evaluate_certification
 from mri_guard.evaluation.certification import table as certification_table
@@ -72,6 +73,7 @@ from mri_guard.training.bundle import (
     train_bundle,
     with_detector_calibration,
     with_second_look,
+    with_site_calibration,
     with_voxel_limits,
 )
 from mri_guard.training.config import TrainConfig
@@ -79,6 +81,7 @@ from mri_guard.training.config import large as large_config
 from mri_guard.training.config import volume as volume_config
 from mri_guard.training.healthy_heads import healthy_heads
 from mri_guard.training.lesion_shapes import lesion_shapes as load_lesion_shapes
+from mri_guard.training.site import SiteReport
 
 SAID_NO, CALLED_WRONGLY, BROKEN = 1, 2, 3
 
@@ -340,6 +343,8 @@ def _print_examination(
     table.add_row("detail", decision.detail)
     if examination.calibrated:
         table.add_row("guarantee", examination.calibrated.guarantee)
+        if examination.calibrated.probability:
+            table.add_row("probability of abnormality", str(examination.calibrated.probability))
     if flagged is not None:
         table.add_row("flagged slices", ", ".join(map(str, flagged)) or "none")
     if drawn is not None:
@@ -499,6 +504,131 @@ def calibrate_checks(
     """
     digest = with_voxel_limits(bundle, manifest, out, version=version, console=errors)
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
+
+
+@app.command()
+@exits
+def calibrate(
+    manifest: Annotated[list[Path], typer.Option(help="CSV; give it again for more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", help="To use; default: calibration.")
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(min=0.0001, max=0.5, help="False-positive rate; default: the bundle's."),
+    ] = None,
+    at_most: Annotated[
+        int | None, typer.Option(min=0, help="Instead: at most so many false flags a day ...")
+    ] = None,
+    per_day: Annotated[
+        int | None, typer.Option(min=1, help="... among so many healthy scans a day.")
+    ] = None,
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0001, max=0.5, help="Probability of not holding it; default: the bundle's."
+        ),
+    ] = None,
+    probability: Annotated[
+        bool,
+        typer.Option(
+            "--probability", help="Give a probability of abnormality, from the abnormal scans."
+        ),
+    ] = False,
+    drop_second_look: Annotated[
+        bool,
+        typer.Option(
+            "--drop-second-look",
+            help="Leave out the bundle's second look; `calibrate-second-look` makes it anew.",
+        ),
+    ] = False,
+    version: Annotated[
+        str | None, typer.Option(help="Of the bundle to write; default: the other's with `+site`.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the thresholds from a site's own healthy scans; write a bundle that is else the same.
+
+    They go through the whole journey, one scan of each person. Abnormal scans, where the manifest
+    has them, tell what the threshold finds, and may give a probability.
+    """
+    if (at_most is None) != (per_day is None):
+        fail("a daily budget wants both --at-most and --per-day", CALLED_WRONGLY)
+    if alpha is not None and at_most is not None:
+        fail("--alpha and --at-most are two budgets; wanted one", CALLED_WRONGLY)
+    budget: Budget | None = None if alpha is None else Rate(alpha=alpha)
+    if at_most is not None and per_day is not None:
+        budget = _workload(at_most, per_day)
+    with _work_folder() as work:
+        digest, report = with_site_calibration(
+            bundle,
+            manifest,
+            out,
+            splits=split or ["calibration"],
+            budget=budget,
+            delta=delta,
+            probability=probability,
+            drop_second_look=drop_second_look,
+            version=version,
+            work=work,
+            console=errors,
+        )
+    for warning in report.warnings:
+        errors.print(f"mri-guard: {warning}", style="yellow", markup=False, highlight=False)
+    document = {"bundle": str(out), "digest": digest, "report": report.model_dump(mode="json")}
+    say(document, _site_table(report), as_json=as_json)
+    if not as_json:
+        console.print(f"bundle {out}, digest {digest}", highlight=False)
+
+
+def _workload(at_most: int, per_day: int) -> Workload:
+    try:
+        return Workload(at_most=at_most, per_day=per_day)
+    except ValidationError as error:
+        fail("; ".join(one["msg"] for one in error.errors()), CALLED_WRONGLY)
+
+
+def _two_numbers(day: str) -> tuple[int, int]:
+    """At most so many, and of how many, of `3/100`."""
+    numbers = re.fullmatch(r"(\d+)/(\d+)", day)
+    if numbers is None:
+        fail(f"--workload {day}; wanted two numbers as 3/100", CALLED_WRONGLY)
+    return int(numbers[1]), int(numbers[2])
+
+
+def _site_table(report: SiteReport) -> Table:
+    """What a site's scans say, for people."""
+    table = Table("what", "found")
+    table.add_row("promise", f"{report.budget}, with probability {1 - report.delta:g}")
+    table.add_row(
+        "threshold",
+        f"{report.threshold:.4f}, the {report.rank}. largest of {report.healthy} healthy scores",
+    )
+    table.add_row("the bundle's own", f"{report.threshold_before:.4f}")
+    table.add_row("healthy scans above the bundle's own", str(report.flagged_before))
+    table.add_row("healthy scans held as perturbed", str(report.held))
+    for reason, count in report.unscored.items():
+        table.add_row("healthy scans without a score", f"{count}: {reason}")
+    table.add_row("abnormal scans found", str(report.found or "no abnormal scan"))
+    like = report.exchangeable
+    table.add_row(
+        "exchangeable with the bundle's: rank sum",
+        f"the site's is the higher in {like.above:.3f} of pairs, p = {like.above_p_value:.3g}",
+    )
+    table.add_row(
+        "... largest difference of distribution functions",
+        f"{like.apart:.3f}, p = {like.apart_p_value:.3g}",
+    )
+    for row in report.what_if:
+        spread = "" if row.low == row.high else f" ({row.low:.4f} to {row.high:.4f})"
+        found = "" if row.sensitivity is None else f", finds {row.sensitivity:.3f} of abnormal"
+        table.add_row(
+            f"if {row.share:.0%} are not healthy ({row.scans}, {row.supposed})",
+            f"threshold {row.threshold:.4f}{spread}{found}",
+        )
+    return table
 
 
 @app.command("calibrate-second-look")
@@ -750,9 +880,18 @@ def calibration(
             min=0.0001, max=0.5, help="False-positive rate; again for more; default: 0.05 and 0.1."
         ),
     ] = None,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Daily budget of false flags beside them, as 3/100: at most 3 among 100 healthy "
+            "scans a day; again for more."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """What calibrated thresholds do to scans and slices: false flags, sensitivity, quarantine."""
+    days = [_workload(*_two_numbers(day)) for day in workload or ()]
+    budgets: list[Budget] = [*(Rate(alpha=one) for one in alpha or ()), *days]
     scores, policy = bundle_module.calibration(bundle)
     with bundle_module.load(bundle) as kit, _work_folder() as work:
         evidence = evaluate_calibration(
@@ -763,9 +902,11 @@ def calibration(
             delta=policy.delta,
             command=_command(),
             work=work,
-            alphas=alpha or ALPHAS,
+            budgets=budgets or BUDGETS,
             console=errors,
         )
+    if not as_json:
+        console.print(price_table(evidence), highlight=False)
     _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
 
 

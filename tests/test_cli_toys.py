@@ -15,13 +15,15 @@ from typer.testing import CliRunner
 from mri_guard import bundle, cli
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING
-from mri_guard.calibration import ScoreCalibrator
+from mri_guard.bundle import Calibration
+from mri_guard.calibration import LabelledScores, ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.errors import UnreadableError
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.records import Scan, Source
+from mri_guard.training.site import Seen, SiteReport, report
 from tests.evaluation.test_detection import manifest
 from tests.test_journey import KIT
 from tests.toys import TINY, plain_fusion, toy_brain
@@ -170,3 +172,73 @@ def test_exits_2_for_a_second_look_of_too_few_draws(tmp_path: Path) -> None:
     ran = runner.invoke(cli.app, ["calibrate-second-look", *map(str, asked)])
     assert ran.exit_code == 2
     assert "5 draws under noise of 0.25 bound no score" in ran.stderr.replace("\n", " ")
+
+
+def test_shows_a_probability_only_where_labelled_scans_give_one(
+    kit: Kit, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        ran = runner.invoke(cli.app, ["screen", str(scan)], env={"COLUMNS": "300"})
+        return " ".join(ran.stdout.split())
+
+    assert _screen(scan)["examination"]["calibrated"]["probability"] is None
+    assert "probability of abnormality" not in shown()
+    labelled = LabelledScores(healthy=HEALTHY["toys"], abnormal=(150.0, 160.0))
+    calibrate = ScoreCalibrator.fit(HEALTHY, 0.05, 0.05, labelled=labelled)
+    monkeypatch.setattr(
+        bundle, "load", lambda _: replace(kit, decoder=Decoder(), calibrate=calibrate)
+    )
+    told = _screen(scan)["examination"]["calibrated"]["probability"]
+    assert 0 <= told["low"] <= told["value"] <= told["high"] <= 1
+    assert "as frequent as among the labelled ones, 2 of 102" in shown()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--at-most", "3"], "wants both --at-most and --per-day"),
+        (["--alpha", "0.1", "--at-most", "3", "--per-day", "40"], "two budgets; wanted one"),
+        (["--at-most", "40", "--per-day", "40"], "at most 40 of 40 scans a day is no limit"),
+    ],
+)
+def test_exits_2_for_a_budget_that_is_none(asked: list[str], said: str, tmp_path: Path) -> None:
+    to = ["--manifest", str(tmp_path / "x.csv"), "--out", str(tmp_path / "new")]
+    ran = runner.invoke(cli.app, ["calibrate", *to, *asked], env={"COLUMNS": "300"})
+    assert ran.exit_code == 2
+    assert said in " ".join(ran.stderr.split())
+
+
+def test_exits_2_for_a_workload_that_is_no_pair_of_numbers(tmp_path: Path) -> None:
+    to = ["--manifest", str(tmp_path / "x.csv"), "--out", str(tmp_path / "e.json")]
+    ran = runner.invoke(cli.app, ["evaluate", "calibration", *to, "--workload", "3"])
+    assert ran.exit_code == 2
+    assert "wanted two numbers as 3/100" in " ".join(ran.stderr.split())
+
+
+def test_calibrates_for_a_site_and_says_what_its_scans_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def made(*_: object, **settings: Any) -> tuple[str, SiteReport]:
+        asked.update(settings)
+        scores = [float(i) for i in range(100)]
+        before = Calibration(healthy_scores={"b": tuple(1000 + s for s in scores)}, detectors={})
+        seen = [Seen("healthy", "here", (score, score), ("unusual",)) for score in scores]
+        return "ab" * 32, report(
+            before, 60.0, 0.01, seen, budget=settings["budget"], delta=0.05, seed=0
+        )
+
+    monkeypatch.setattr(cli, "with_site_calibration", made)
+    to = ["--manifest", str(tmp_path / "x.csv"), "--out", str(tmp_path / "new")]
+    ran = runner.invoke(cli.app, ["calibrate", *to, "--alpha", "0.1"], env={"COLUMNS": "300"})
+    assert ran.exit_code == 0, ran.stderr
+    said = " ".join(ran.stdout.split())
+    assert "the 5. largest of 100 healthy scores" in said
+    assert "if 5% are not healthy (5, left out)" in said
+    assert "not exchangeable with the bundle's calibration scans" in " ".join(ran.stderr.split())
+    assert asked["splits"] == ["calibration"]
+    ran = runner.invoke(cli.app, ["calibrate", *to, "--at-most", "4", "--per-day", "30", "--json"])
+    document = json.loads(ran.stdout)
+    assert document["digest"] == "ab" * 32
+    assert document["report"]["budget"] == "at most 4 false flags among 30 healthy scans a day"

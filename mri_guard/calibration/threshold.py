@@ -4,9 +4,11 @@ The false-positive rate of the rule "score > k-th largest of n healthy scores" i
 Beta(k, n + 1 - k), whatever the scores' continuous distribution (order statistics of the uniform:
 David and Nagaraja, Order Statistics, 2003, section 2.3; as training-conditional conformal
 coverage: Vovk 2012, arXiv:1209.2673). The plain quantile misses its target more than half the
-time.
+time. How many of a day's healthy scans such a rule flags is beta-binomial, so that a daily budget
+of false flags is held in the same way. Ties only make either smaller: at a threshold is not above.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,6 +41,54 @@ def rank(n: int, alpha: float, delta: float) -> int:
     return int(held[-1])
 
 
+def workload_rank(n: int, at_most: int, per_day: int, delta: float) -> int:
+    """Largest k with P(X <= at_most) >= 1 - delta for the k-th largest of n healthy scores.
+
+    X is how many of a day's healthy scans score above it, BetaBinomial(per_day, k, n + 1 - k) as in
+    `false_positive_band`. The probability is over the draw of the calibration scans and of the day
+    together: of one day, not of every day that the same threshold will see.
+
+    Args:
+        n: healthy calibration scores, exchangeable with what will be screened.
+        at_most: false flags a day that are affordable.
+        per_day: healthy scans a day, at least 1.
+        delta: probability of a day with more.
+
+    Returns:
+        k in 1..n.
+
+    Raises:
+        NotCalibratedError: no k will do; the message names the smallest n that allows one.
+    """
+
+    def broken(k: int) -> bool:
+        return bool(stats.betabinom.sf(at_most, per_day, k, n + 1 - k) > delta)
+
+    held = bisect_left(range(1, n + 1), True, key=broken)  # the more, the higher the rank
+    if held == 0:
+        raise NotCalibratedError(
+            f"{n} healthy scores; wanted at least {workload_count(at_most, per_day, delta)} "
+            f"for at most {at_most} false flags among {per_day} healthy scans a day "
+            f"with probability {1 - delta:g}"
+        )
+    return held
+
+
+def held_rate(rank: int, calibrated: int, delta: float) -> float:
+    """The false-positive rate that the k-th largest of n healthy scores holds, except with delta.
+
+    The smallest alpha of which `rank(calibrated, alpha, delta)` is this rank: what a threshold that
+    was chosen by workload promises as a rate.
+
+    Args:
+        rank: k.
+        calibrated: n.
+        delta: probability, over the draw of the calibration scans, of a higher rate.
+    """
+    exact = float(stats.beta.ppf(1 - delta, rank, calibrated + 1 - rank))
+    return exact * (1 + 1e-9)  # a rounding error below it would hold one rank less
+
+
 def false_positive_band(
     rank: int, calibrated: int, n: int, confidence: float = 0.95
 ) -> tuple[int, int]:
@@ -65,6 +115,23 @@ def smallest_count(alpha: float, delta: float) -> int:
     return int(np.ceil(np.log(delta) / np.log1p(-alpha)))
 
 
+def workload_count(at_most: int, per_day: int, delta: float) -> int:
+    """Smallest n for which a workload threshold exists (k = 1).
+
+    More than m of d new scans lie above all n when the m + 1 highest of the n + d are new:
+    (d / (n + d)) ((d - 1) / (n + d - 1)) ... ((d - m) / (n + d - m)) <= delta.
+    """
+    higher = np.arange(at_most + 1)
+
+    def broken(n: int) -> float:
+        return float(np.prod((per_day - higher) / (n + per_day - higher)))
+
+    enough = 1
+    while broken(enough) > delta:
+        enough *= 2
+    return bisect_left(range(enough + 1), True, lo=1, key=lambda n: broken(n) <= delta)
+
+
 def exact_threshold(scores: Sequence[float], alpha: float, delta: float) -> float:
     """The rank-th largest score; a scan is unusual when its score is above it.
 
@@ -76,7 +143,35 @@ def exact_threshold(scores: Sequence[float], alpha: float, delta: float) -> floa
     Raises:
         NotCalibratedError: too few scores, or one that is not a number.
     """
+    return largest(scores, rank(len(scores), alpha, delta))
+
+
+def workload_threshold(scores: Sequence[float], at_most: int, per_day: int, delta: float) -> float:
+    """The same of the workload's rank.
+
+    Args:
+        scores: healthy calibration scores, finite.
+        at_most: false flags a day that are affordable.
+        per_day: healthy scans a day.
+        delta: probability of a day with more.
+
+    Raises:
+        NotCalibratedError: too few scores, or one that is not a number.
+    """
+    return largest(scores, workload_rank(len(scores), at_most, per_day, delta))
+
+
+def largest(scores: Sequence[float], rank: int) -> float:
+    """The k-th largest score.
+
+    Args:
+        scores: healthy calibration scores.
+        rank: k, in 1..n.
+
+    Raises:
+        NotCalibratedError: a score is not a number.
+    """
     values = np.asarray(scores, dtype=np.float64)
     if not np.isfinite(values).all():
         raise NotCalibratedError("a calibration score is not finite")
-    return float(np.sort(values)[-rank(len(values), alpha, delta)])
+    return float(np.sort(values)[-rank])

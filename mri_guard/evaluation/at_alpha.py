@@ -1,8 +1,9 @@
-"""What one false-positive rate's exact thresholds do to scans and slices, beside their promise.
+"""What the exact thresholds of one budget of false flags do to scans and slices, and what they
+promise.
 
 Thresholds are made from a bundle's calibration scores: of all its healthy scans, as the bundle
 makes its own, and of each site's alone where that site has enough of them and healthy scans of it
-are assessed. Pooled thresholds promise their rate for a mixture of sites that is like the
+are assessed. Pooled thresholds promise their budget for a mixture of sites that is like the
 calibration scans; a site's own for that site.
 """
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mri_guard.bundle import Calibration
-from mri_guard.calibration import exact_threshold, false_positive_band, rank, smallest_count
+from mri_guard.calibration import Budget, Rate, false_positive_band, largest
 from mri_guard.determinism import generator
 from mri_guard.evaluation.evidence import Metric, bootstrapped, proportion
 from mri_guard.metrics.bootstrap import patient_counts
@@ -54,81 +55,86 @@ class Limit:
     """An exact threshold and what it promises.
 
     Attributes:
-        alpha: false-positive rate that it holds ...
+        budget: of false flags, that it holds ...
         delta: ... except with this probability over the draw of the calibration scans.
         rank: it is the k-th largest ...
         calibrated: ... of so many healthy scores.
         threshold: what is above it is unusual.
     """
 
-    alpha: float
+    budget: Budget
     delta: float
     rank: int
     calibrated: int
     threshold: float
 
     @classmethod
-    def of(cls, scores: Sequence[float], alpha: float, delta: float) -> "Limit":
+    def of(cls, scores: Sequence[float], budget: Budget, delta: float) -> "Limit":
         """The limit from healthy scores.
 
         Raises:
             NotCalibratedError: too few.
         """
-        n = len(scores)
-        return cls(alpha, delta, rank(n, alpha, delta), n, exact_threshold(scores, alpha, delta))
+        rank = budget.rank(len(scores), delta)
+        return cls(budget, delta, rank, len(scores), largest(scores, rank))
 
     def promise(self, n: int) -> Metric:
         """Expected share of n new healthy scans above it, with its 95 % band."""
-        low, high = false_positive_band(self.rank, self.calibrated, n)
-        return Metric(
-            value=self.rank / (self.calibrated + 1),
-            low=low / n,
-            high=high / n,
-            n=n,
-            unit="scans",
-            definition=f"share to expect of {n} healthy scans above the {self.rank}. largest of "
-            f"{self.calibrated} exchangeable healthy scores, and its 95 % beta-binomial prediction "
-            f"interval BetaBinomial({n}, {self.rank}, {self.calibrated + 1 - self.rank})",
-        )
+        return promised(self.rank, self.calibrated, n)
 
 
-def at_alpha(
-    alpha: float, scans: Sequence[Scored], calibration: Calibration, delta: float, seed: int
+def promised(rank: int, calibrated: int, n: int) -> Metric:
+    """Expected share of n new healthy scans above the k-th largest of m, with its 95 % band."""
+    low, high = false_positive_band(rank, calibrated, n)
+    return Metric(
+        value=rank / (calibrated + 1),
+        low=low / n,
+        high=high / n,
+        n=n,
+        unit="scans",
+        definition=f"share to expect of {n} healthy scans above the {rank}. largest of "
+        f"{calibrated} exchangeable healthy scores, and its 95 % beta-binomial prediction "
+        f"interval BetaBinomial({n}, {rank}, {calibrated + 1 - rank})",
+    )
+
+
+def at_budget(
+    budget: Budget, scans: Sequence[Scored], calibration: Calibration, delta: float, seed: int
 ) -> tuple[dict[str, Metric], list[dict[str, Any]]]:
-    """Figures at one false-positive rate, by name, and a row for each threshold.
+    """Figures at one budget of false flags, by name, and a row for each threshold.
 
     Intervals are Clopper-Pearson for scans and 95 % percentile bootstrap over patients for slices.
 
     Args:
-        alpha: to hold.
+        budget: to hold.
         scans: to assess.
         calibration: of the bundle. Without slices in it there are no figures for slices.
-        delta: probability of not holding alpha.
+        delta: probability of not holding it.
         seed: of the bootstrap.
 
     Raises:
-        NotCalibratedError: fewer calibration scores than alpha and delta ask for.
+        NotCalibratedError: fewer calibration scores than budget and delta ask for.
     """
     metrics: dict[str, Metric] = {}
     rows: list[dict[str, Any]] = []
-    for site, some in _groups(alpha, scans, calibration.healthy_scores, delta).items():
+    for site, some in _groups(budget, scans, calibration.healthy_scores, delta).items():
         prefix = f"{re.sub('[^a-z0-9]+', '_', site.lower())}_" if site else ""
         made_from = f"calibration scans of {site}" if site else "all calibration scans"
-        scan_limit = Limit.of(_scores(calibration.healthy_scores, site), alpha, delta)
+        scan_limit = Limit.of(_scores(calibration.healthy_scores, site), budget, delta)
         found = {
             "false_positive_rate": _false_positives(some, scan_limit, made_from),
             "sensitivity": _sensitivity(some, scan_limit, made_from),
         }
         promised = {"false_positive_rate": scan_limit}
         if calibration.highest_slices is not None:
-            slice_limit = Limit.of(_scores(calibration.highest_slices, site), alpha, delta)
+            slice_limit = Limit.of(_scores(calibration.highest_slices, site), budget, delta)
             found["healthy_scans_with_flagged_slice"] = _flagged_scans(some, slice_limit, made_from)
             found |= _slice_figures(some, slice_limit, made_from, seed)
             promised["healthy_scans_with_flagged_slice"] = slice_limit
         for name, metric in found.items():
             if metric is None:
                 continue
-            full = f"{prefix}{name}_at_{_written(alpha)}"
+            full = f"{prefix}{name}_at_{budget.name}"
             metrics[full] = metric
             if name in promised:
                 promise = promised[name].promise(metric.n)
@@ -138,13 +144,13 @@ def at_alpha(
 
 
 def _groups(
-    alpha: float,
+    budget: Budget,
     scans: Sequence[Scored],
     calibrated: Mapping[str, Sequence[float]],
     delta: float,
 ) -> dict[str, Sequence[Scored]]:
     """Scans to assess by the site whose calibration scans they are held against; "" for all."""
-    enough = smallest_count(alpha, delta)
+    enough = budget.smallest_count(delta)
     healthy = {scan.site for scan in scans if scan.label == "healthy"}
     own = [
         site
@@ -164,7 +170,7 @@ def _false_positives(scans: Sequence[Scored], limit: Limit, made_from: str) -> M
     return _proportion(
         above,
         f"share of the healthy scans that got a score with one above {limit.threshold:.4f}, the "
-        f"exact threshold of {limit.alpha:g} from {made_from}",
+        f"exact threshold of {limit.budget} from {made_from}",
     )
 
 
@@ -173,7 +179,7 @@ def _sensitivity(scans: Sequence[Scored], limit: Limit, made_from: str) -> Metri
     return _proportion(
         above,
         f"share of the abnormal scans with a score above {limit.threshold:.4f}, the exact "
-        f"threshold of {limit.alpha:g} from {made_from}; one without a score is not found",
+        f"threshold of {limit.budget} from {made_from}; one without a score is not found",
     )
 
 
@@ -182,7 +188,7 @@ def _flagged_scans(scans: Sequence[Scored], limit: Limit, made_from: str) -> Met
     return _proportion(
         above,
         f"share of the healthy scans that got a score with any slice above {limit.threshold:.4f}, "
-        f"the exact threshold of {limit.alpha:g} from the highest slice of each of {made_from}",
+        f"the exact threshold of {limit.budget} from the highest slice of each of {made_from}",
     )
 
 
@@ -221,7 +227,7 @@ def _slice_figures(
             int(all_.sum()),
             "slices",
             f"share of {what} with a score above {limit.threshold:.4f}, the exact "
-            f"threshold of {limit.alpha:g} from the highest slice of each of {made_from}; of "
+            f"threshold of {limit.budget} from the highest slice of each of {made_from}; of "
             f"{int((all_ > 0).sum())} patients whose scans got a score",
         )
 
@@ -257,7 +263,8 @@ def _row(name: str, made_from: str, limit: Limit, came: Metric, promise: Metric)
     return {
         "rate": name,
         "calibrated_on": made_from,
-        "alpha": limit.alpha,
+        "budget": str(limit.budget),
+        "alpha": limit.budget.alpha if isinstance(limit.budget, Rate) else None,
         "delta": limit.delta,
         "rank": limit.rank,
         "calibration_scans": limit.calibrated,
@@ -268,8 +275,3 @@ def _row(name: str, made_from: str, limit: Limit, came: Metric, promise: Metric)
         "band_high": round(promise.high * came.n),
         "inside": promise.low <= came.value <= promise.high,
     }
-
-
-def _written(alpha: float) -> str:
-    """A rate as names carry it: two digits after the point, more where it has more."""
-    return f"{alpha:.2f}" if round(alpha, 2) == alpha else f"{alpha:g}"

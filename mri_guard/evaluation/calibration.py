@@ -1,8 +1,9 @@
 """What the calibrated thresholds do to scans they were not made from.
 
 Scans go through the whole journey, as in the hospital: what matters is where they end. What the
-exact thresholds of further false-positive rates would do to them, and to their slices, stands
-beside it.
+exact thresholds of further budgets of false flags would do to them, and to their slices, stands
+beside it, with what each costs in sensitivity; so do the p-values of healthy scans and, where the
+bundle gives one, the probability of abnormality.
 """
 
 from collections.abc import Sequence
@@ -15,16 +16,19 @@ from rich.progress import track
 from rich.table import Table
 
 from mri_guard.bundle import Calibration
-from mri_guard.calibration import rank
+from mri_guard.calibration import Budget, Rate
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_alpha
+from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_budget
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
+from mri_guard.evaluation.p_values import p_value_figures
+from mri_guard.evaluation.probability import probability_figures
+from mri_guard.evaluation.side_by_side import groups, prices
 from mri_guard.journey import Kit, examine
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources
 from mri_guard.records import Contrast, Examination, Journey
 
-ALPHAS = (0.05, 0.10)
+BUDGETS: tuple[Budget, ...] = (Rate(alpha=0.05), Rate(alpha=0.10))
 
 DEFINITIONS = {
     "false_positive_rate": ("healthy", "healthy scans whose score is above the threshold"),
@@ -44,7 +48,7 @@ def evaluate_calibration(
     delta: float,
     command: str,
     work: Path,
-    alphas: Sequence[float] = ALPHAS,
+    budgets: Sequence[Budget] = BUDGETS,
     console: Console | None = None,
 ) -> Evidence:
     """Evidence for the rates at the bundle's own thresholds and at those of further rates.
@@ -58,18 +62,18 @@ def evaluate_calibration(
         delta: of the bundle's policy: probability of not holding a rate.
         command: written into the evidence.
         work: folder that archives may be extracted into.
-        alphas: false-positive rates to take the exact thresholds of.
+        budgets: of false flags, to take the exact thresholds of.
         console: where progress is shown; None shows none.
 
     Raises:
         SettingsError: no scan in these splits.
-        NotCalibratedError: too few calibration scans for one of the rates.
+        NotCalibratedError: too few calibration scans for one of the budgets.
     """
     rows = [row for row in read_manifest(manifest) if row.split in splits]
     if not rows:
         raise SettingsError(f"no scan in the splits {', '.join(splits)} of the manifest")
-    for alpha in alphas:  # before scans are read for nothing
-        rank(sum(map(len, calibration.healthy_scores.values())), alpha, delta)
+    for budget in budgets:  # before scans are read for nothing
+        budget.rank(sum(map(len, calibration.healthy_scores.values())), delta)
     ended: list[tuple[str, Examination]] = []
     scored: list[Scored] = []
     for row in track(rows, "screening", console=console, disable=console is None):
@@ -83,10 +87,18 @@ def evaluate_calibration(
         if counted:
             metrics[name] = proportion(sum(counted), len(counted), f"share of {definition}")
     thresholds = []
-    for alpha in dict.fromkeys(alphas):
-        found, limits = at_alpha(alpha, scored, calibration, delta, kit.seed)
+    for budget in dict.fromkeys(budgets):
+        found, limits = at_budget(budget, scored, calibration, delta, kit.seed)
         metrics |= found
         thresholds += limits
+    lost, side_by_side = prices(budgets, scored, calibration.healthy_scores, delta)
+    small, exchangeable = p_value_figures(scored, calibration.healthy_scores, kit.seed)
+    believed, diagram = (
+        probability_figures(scored, calibration.labelled, kit.seed)
+        if calibration.labelled
+        else ({}, [])
+    )
+    metrics |= lost | small | believed
     return Evidence(
         kind="calibration",
         command=command,
@@ -99,6 +111,10 @@ def evaluate_calibration(
         tables={
             "scans": [_line(label, record) for label, record in ended],
             "thresholds": thresholds,
+            "side_by_side": side_by_side,
+            "groups": groups(budgets, scored, calibration.healthy_scores, delta),
+            "exchangeability": exchangeable,
+            "reliability": diagram,
         },
     )
 
@@ -106,9 +122,13 @@ def evaluate_calibration(
 def table(evidence: Evidence) -> Table:
     """Each rate with its interval and n, and what its threshold promised where it promised any."""
     printed = Table("rate", "value", "95 % interval", "n", "to expect, 95 % band")
-    printed.title = "At the bundle's own thresholds, and at the exact thresholds of further rates"
+    printed.title = "At the bundle's own thresholds, and at the exact ones of further budgets"
+    missing = []
     if not any(name.startswith("slice_") for name in evidence.metrics):
-        printed.caption = "No figure for slices: no slice threshold in this bundle, or no truth."
+        missing.append("No figure for slices: no slice threshold in this bundle, or no truth.")
+    if not evidence.tables["reliability"]:
+        missing.append("No probability: no labelled scans in this bundle.")
+    printed.caption = " ".join(missing)
     for name, metric in evidence.metrics.items():
         if name.endswith(PREDICTED):
             continue
@@ -120,6 +140,22 @@ def table(evidence: Evidence) -> Table:
             f"{metric.n} {metric.unit}",
             _band(metric, promised) if promised else "",
         )
+    return printed
+
+
+def price_table(evidence: Evidence) -> Table:
+    """Each budget's threshold beside what it flags, finds and loses against the loosest."""
+    printed = Table("budget", "threshold", "false positives", "sensitivity", "lost")
+    printed.title = "Budgets of false flags side by side, thresholds of all calibration scans"
+    for row in evidence.tables["side_by_side"]:
+        figures = (
+            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}] of "
+            f"{row[f'{name}_n']}"
+            if name in row
+            else ""
+            for name in ("false_positive_rate", "sensitivity", "sensitivity_lost")
+        )
+        printed.add_row(row["budget"], f"{row['threshold']:.4f}", *figures)
     return printed
 
 

@@ -1,6 +1,6 @@
 """Frozen values that the steps of a journey hand to one another."""
 
-from mri_guard.records.base import Finite, Milliseconds, PValue, Record
+from mri_guard.records.base import Finite, Milliseconds, PValue, Record, Share
 from mri_guard.records.examination import (
     Anomaly,
     CalibratedScore,
@@ -12,6 +12,7 @@ from mri_guard.records.examination import (
     Outcome,
     Perturbation,
     Priority,
+    Probability,
     SecondLook,
     StepTiming,
 )
@@ -40,12 +41,14 @@ __all__ = [
     "Pixels",
     "Preprocessed",
     "Priority",
+    "Probability",
     "Problem",
     "Record",
     "Rejection",
     "Scan",
     "ScanHeader",
     "SecondLook",
+    "Share",
     "Source",
     "StepTiming",
     "Structure",

@@ -10,6 +10,9 @@ PValue = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 """A number that is one: neither NaN nor infinite."""
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A share or probability in [0, 1]; never NaN."""
+
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mri_guard.records.base import Finite, Milliseconds, PValue, Record
+from mri_guard.records.base import Finite, Milliseconds, PValue, Record, Share
 from mri_guard.records.scan import Preprocessed, Scan, ScanHeader, readonly
 
 
@@ -97,6 +97,34 @@ class Anomaly:
         return tuple(int(z) for z in np.flatnonzero(self.slice_scores > threshold))
 
 
+class Probability(Record):
+    """Probability that a scan is abnormal, with the interval that labelled scans leave open.
+
+    It holds where abnormal scans are as frequent as among those labelled scans.
+
+    Attributes:
+        value: between the two.
+        low: if the scan is counted as a healthy one among the labelled ...
+        high: ... or as an abnormal one.
+        healthy: labelled healthy scans behind it.
+        abnormal: labelled abnormal ones.
+    """
+
+    value: Share
+    low: Share
+    high: Share
+    healthy: int = Field(ge=1)
+    abnormal: int = Field(ge=1)
+
+    def __str__(self) -> str:
+        """In words, with what it depends on."""
+        return (
+            f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f}) where abnormal scans are as "
+            f"frequent as among the labelled ones, {self.abnormal} of "
+            f"{self.healthy + self.abnormal}"
+        )
+
+
 class CalibratedScore(Record):
     """A score and what it means among healthy scans.
 
@@ -113,6 +141,7 @@ class CalibratedScore(Record):
             have any. None where the bundle calibrates no slices.
         attacked_threshold: as `threshold`, of healthy scans under an alarm attack: a score between
             the two may be one. None where the bundle has no second look.
+        probability: of abnormality; None where the bundle has no labelled scans to say.
     """
 
     score: Finite
@@ -125,6 +154,7 @@ class CalibratedScore(Record):
     guarantee: str
     slice_threshold: Finite | None = None
     attacked_threshold: Finite | None = None
+    probability: Probability | None = None
 
     @property
     def may_be_alarm(self) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from mri_guard import bundle
 from mri_guard.anomaly import VaeScorer
 from mri_guard.bundle import BundleConfig, PolicyConfig
+from mri_guard.calibration import Budget, Rate, Workload, held_rate
 from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.errors import SettingsError
 from mri_guard.perturbation.detector import ConformalDetector
@@ -19,7 +20,7 @@ from mri_guard.preprocess import BrainMask, Preprocess
 from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Preprocessed
 from mri_guard.training.calibrate import calibration_of
-from mri_guard.training.card import model_card, with_detectors, with_limits
+from mri_guard.training.card import model_card, with_detectors, with_limits, with_site
 from mri_guard.training.card import with_second_look as second_look_in_card
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.perturbation import (
@@ -29,6 +30,13 @@ from mri_guard.training.perturbation import (
     learn_from,
 )
 from mri_guard.training.second_look import second_look_scores
+from mri_guard.training.site import (
+    SiteReport,
+    one_a_person,
+    report,
+    seen_by,
+    site_calibration,
+)
 from mri_guard.training.synthetic_lesions import Window
 from mri_guard.training.train import train
 from mri_guard.training.voxel_limits import learn_voxels, used
@@ -294,6 +302,84 @@ def with_detector_calibration(
         calibration,
         with_detectors(card, config, version, calibration),
     )
+
+
+def with_site_calibration(
+    folder: Path,
+    manifests: Sequence[Path],
+    out: Path,
+    *,
+    splits: Sequence[str],
+    budget: Budget | None,
+    delta: float | None,
+    probability: bool,
+    drop_second_look: bool,
+    version: str | None,
+    work: Path,
+    console: Console,
+) -> tuple[str, SiteReport]:
+    """Digest of a bundle like another one with thresholds of a site's own scans, and what they say.
+
+    Model, statistics, brain mask, voxel limits and detectors stay as they are, bit by bit.
+
+    Args:
+        folder: of the other bundle.
+        manifests: CSV files of the site's scans: healthy ones, and abnormal ones if there are.
+        out: folder of the bundle that is written; may be the other one's.
+        splits: of the manifests to use.
+        budget: of false flags; None: the other bundle's.
+        delta: probability of not holding it; None: the other bundle's.
+        probability: whether abnormal scans shall give a probability of abnormality.
+        drop_second_look: whether a second look may be left out.
+        version: of the bundle that is written; None: the other one's with `+site`.
+        work: folder that archives may be extracted into.
+        console: where progress is shown.
+
+    Raises:
+        BundleError: the other bundle is broken.
+        SettingsError: a manifest does not fit, or there is a second look that may not be left out.
+        NotCalibratedError: too few healthy scans, or no abnormal one for a probability.
+    """
+    config, tensors, calibration, card = bundle.contents(folder)
+    if calibration.second_look is not None and not drop_second_look:
+        raise SettingsError(
+            "the bundle's second look is calibrated on other scans than these; wanted leave to "
+            "drop it (--drop-second-look), and calibrate-second-look with these scans afterwards"
+        )
+    policy = config.policy
+    budget = budget or policy.workload or Rate(alpha=policy.alpha)
+    delta = delta or policy.delta
+    every = [row for path in manifests for row in read_manifest(path) if row.split in splits]
+    rows = one_a_person(every)
+    budget.rank(sum(row.label == "healthy" for row in rows), delta)  # before any is screened
+    with bundle.load(folder) as kit, Progress(console=console) as progress:
+        task = progress.add_task("screening", total=len(rows))
+        seen = seen_by(kit, rows, work, lambda: progress.advance(task))
+        threshold = kit.calibrate(0.0).threshold
+    found = report(
+        calibration,
+        threshold,
+        policy.perturbation_alpha,
+        seen,
+        budget=budget,
+        delta=delta,
+        seed=config.seed,
+    )
+    workload = budget if isinstance(budget, Workload) else None
+    alpha = (
+        budget.alpha if isinstance(budget, Rate) else held_rate(found.rank, found.healthy, delta)
+    )
+    made = config.model_copy(
+        update={
+            "version": version or f"{config.version}+site",
+            "policy": policy.model_copy(
+                update={"alpha": alpha, "delta": delta, "workload": workload}
+            ),
+        }
+    )
+    new = site_calibration(calibration, seen, probability=probability)
+    bundle.assemble(made, tensors, new, "").decoder.close()  # nothing is written that fails
+    return bundle.write(out, made, tensors, new, with_site(card, config, made, new)), found
 
 
 def _learnt(detectors: Sequence[ConformalDetector]) -> dict[str, Tensor]:

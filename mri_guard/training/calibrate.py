@@ -66,7 +66,7 @@ def calibration_of(
                     part = healthy_part(row, scan, lesion, with_healthy)
                     if part is not None:
                         group, seen = part
-                        scores = _scores(anomaly if seen is scan else scorer(seen))
+                        scores = scan_scores(anomaly if seen is scan else scorer(seen))
                         healthy.setdefault(group, []).append(scores)
             except InputError as error:
                 logger.warning("a calibration scan is left out: %s", error)
@@ -82,7 +82,7 @@ def calibration_of(
     )
 
 
-def _scores(anomaly: Anomaly) -> tuple[float, float]:
+def scan_scores(anomaly: Anomaly) -> tuple[float, float]:
     """The scan's score and its highest slice's: 0, the lowest there is, where no slice has one."""
     return anomaly.score, float(np.nanmax(anomaly.slice_scores, initial=0.0))
 

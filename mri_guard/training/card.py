@@ -46,11 +46,7 @@ model does not find:
 
 ## Calibration
 
-{guarantee}. Threshold {threshold:.4f}.{slices}
-
-| healthy scores from | n | lowest | median | highest |
-|---|---|---|---|---|
-{groups}
+{calibration}
 
 ## Limits
 
@@ -63,6 +59,8 @@ model does not find:
   `mri-guard evaluate detection`."""
 
 
+CALIBRATION = "\n\n## Calibration\n\n"
+LIMITS = "\n\n## Limits\n\n"
 DETECTORS = "\n\n## Perturbation detectors\n\n"
 SECOND_LOOK = "\n\n## Second look\n\n"
 VOXELS = "\n\n## Voxel checks\n\n"
@@ -83,14 +81,6 @@ def model_card(
     """
     policy, fitness = config.policy, report["fitness"]
     made = report.get("synthetic_heads", 0)
-    calibrator = ScoreCalibrator.fit(
-        calibration.healthy_scores, policy.alpha, policy.delta, calibration.highest_slices
-    )
-    groups = [
-        f"| {group} | {len(scores)} | {min(scores):.3f} | {sorted(scores)[len(scores) // 2]:.3f} "
-        f"| {max(scores):.3f} |"
-        for group, scores in sorted(calibration.healthy_scores.items())
-    ]
     card = CARD.format(
         name=config.name,
         version=config.version,
@@ -114,15 +104,9 @@ def model_card(
             f"| {of['atlas_ap']:.3f} | {'' if of['model_ap'] > of['atlas_ap'] else 'fails'} |"
             for name, of in report["families"].items()
         ),
-        guarantee=calibrator.guarantee,
-        threshold=calibrator.threshold,
+        calibration=thresholds(calibration, policy),
         adversary=_adversary(report["train_config"]["adversary"]),
         score=_score(config),
-        slices=""
-        if calibrator.slice_threshold is None
-        else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
-        "the share of healthy scans that have any such slice.",
-        groups="\n".join(groups),
     )
     card += DETECTORS + detectors(calibration, policy)
     return card if calibration.voxels is None else card + VOXELS + voxel_limits(calibration.voxels)
@@ -157,6 +141,58 @@ def _score(config: BundleConfig) -> str:
         f"A slice's score is the mean of the highest {config.vae.slice_top_share:.0%} of its map, "
         f"{fusion.own_share:.0%} of whose unit is the scan's own spread. {field}"
     )
+
+
+def thresholds(calibration: Calibration, policy: PolicyConfig) -> str:
+    """What a card says of the thresholds and of what they are made from, Markdown."""
+    calibrator = ScoreCalibrator.fit(
+        calibration.healthy_scores,
+        policy.alpha,
+        policy.delta,
+        calibration.highest_slices,
+        workload=policy.workload,
+    )
+    slices = (
+        ""
+        if calibrator.slice_threshold is None
+        else f" A slice is flagged above {calibrator.slice_threshold:.4f}: the same promise, for "
+        "the share of healthy scans that have any such slice."
+    )
+    groups = "\n".join(
+        f"| {group} | {len(scores)} | {min(scores):.3f} | {sorted(scores)[len(scores) // 2]:.3f} "
+        f"| {max(scores):.3f} |"
+        for group, scores in sorted(calibration.healthy_scores.items())
+    )
+    return (
+        f"{calibrator.guarantee}. Threshold {calibrator.threshold:.4f}.{slices}\n\n"
+        f"| healthy scores from | n | lowest | median | highest |\n|---|---|---|---|---|\n{groups}"
+    )
+
+
+def with_site(card: str, before: BundleConfig, made: BundleConfig, calibration: Calibration) -> str:
+    """A card with its thresholds replaced by those of a site's own scans, and its version; what it
+    said of a second look is taken out.
+
+    Args:
+        card: of another bundle.
+        before: of that bundle.
+        made: of this one.
+        calibration: of this one.
+    """
+    said = "Calibrated on a site's own healthy scans, not on those named above. " + thresholds(
+        calibration, made.policy
+    )
+    if calibration.labelled is not None:
+        said += (
+            f"\n\nA probability of abnormality (Venn-Abers) is given from "
+            f"{len(calibration.labelled.healthy)} healthy and "
+            f"{len(calibration.labelled.abnormal)} abnormal scans of the site. It holds where "
+            "abnormal scans are as frequent as among these."
+        )
+    head, _, rest = card.partition(CALIBRATION)
+    _, limits, rest = rest.partition(LIMITS)
+    card = head + CALIBRATION + said + limits + rest
+    return _with(card, SECOND_LOOK, None, before, made.version)
 
 
 def with_limits(card: str, before: BundleConfig, now: str, limits: Limits) -> str:
@@ -217,16 +253,18 @@ def with_detectors(card: str, before: BundleConfig, now: str, calibration: Calib
     return _with(card, DETECTORS, detectors(calibration, before.policy), before, now)
 
 
-def _with(card: str, section: str, text: str, before: BundleConfig, now: str) -> str:
-    """A card with one of its last sections replaced or added, in their order, and its version."""
+def _with(card: str, section: str, text: str | None, before: BundleConfig, now: str) -> str:
+    """A card with one of its last sections replaced or added, in their order, or taken out (None),
+    and its version.
+    """
     head = card.replace(f"{before.name} {before.version}", f"{before.name} {now}", 1)
-    texts = {}
+    texts: dict[str, str | None] = {}
     for one in reversed(SECTIONS):
         head, found, rest = head.partition(one)
         if found:
             texts[one] = rest
     texts[section] = text
-    return head + "".join(one + texts[one] for one in SECTIONS if one in texts)
+    return head + "".join(one + said for one in SECTIONS if (said := texts.get(one)) is not None)
 
 
 def detectors(calibration: Calibration, policy: PolicyConfig) -> str:

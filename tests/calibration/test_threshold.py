@@ -39,17 +39,15 @@ def test_takes_the_largest_rank_that_holds(n: int, alpha: float, delta: float) -
         assert stats.binom.cdf(k, n, alpha) > delta - 1e-9
 
 
-def test_holds_its_promise_in_simulation_and_the_plain_quantile_does_not() -> None:
-    rng = generator(0, "threshold simulation")
-    n, draws, alpha, delta = 132, 2000, 0.05, 0.05
-    scores = rng.normal(size=(draws, n))
-    exact = np.array([exact_threshold(row, alpha, delta) for row in scores])
+@pytest.mark.parametrize("n", [59, 75, 132, 300, 1000])
+def test_holds_its_promise_in_simulation_and_the_plain_quantile_does_not(n: int) -> None:
+    draws, alpha, delta = 2000, 0.05, 0.05
+    scores = generator(0, "threshold simulation", n).normal(size=(draws, n))
+    exact = np.sort(scores, axis=1)[:, -rank(n, alpha, delta)]
+    assert exact[0] == exact_threshold(scores[0], alpha, delta)
     plain = np.quantile(scores, 1 - alpha, axis=1)
-    exact_broken = np.mean(stats.norm.sf(exact) > alpha)
-    plain_broken = np.mean(stats.norm.sf(plain) > alpha)
-    margin = 3 * np.sqrt(delta * (1 - delta) / draws)
-    assert exact_broken <= delta + margin
-    assert plain_broken > 0.4
+    assert np.sum(stats.norm.sf(exact) > alpha) <= stats.binom.ppf(0.999, draws, delta)
+    assert np.mean(stats.norm.sf(plain) > alpha) > 0.4
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from mri_guard.bundle import Calibration
-from mri_guard.calibration import false_positive_band
-from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_alpha
+from mri_guard.calibration import Rate, Workload, false_positive_band
+from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_budget
 
-ALPHA, DELTA = 0.05, 0.05
+FIVE, DELTA = Rate(alpha=0.05), 0.05
 HUNDRED = tuple(float(i) for i in range(100))
 """The 2nd largest, 98, is the exact threshold of 5 %."""
 
@@ -43,7 +43,7 @@ def test_counts_scans_and_slices_above_the_exact_thresholds() -> None:
         _scan(1.0, [0.0, 999.0, 999.0, nan], [0, 20, 80, 250], subject="d"),
         _scan(float("-inf"), [], [], subject="e"),
     ]
-    metrics, rows = at_alpha(ALPHA, scans, _calibration(here=HUNDRED), DELTA, seed=0)
+    metrics, rows = at_budget(FIVE, scans, _calibration(here=HUNDRED), DELTA, seed=0)
 
     def figure(name: str) -> tuple[float, int]:
         metric = metrics[f"{name}_at_0.05"]
@@ -73,7 +73,7 @@ def test_says_whether_the_rate_came_out_as_promised() -> None:
             _scan(99.0 if number < flagged else 0.0, [0.0], subject=str(number))
             for number in range(40)
         ]
-        metrics, (row, slices) = at_alpha(ALPHA, scans, _calibration(here=HUNDRED), DELTA, seed=0)
+        metrics, (row, slices) = at_budget(FIVE, scans, _calibration(here=HUNDRED), DELTA, seed=0)
         assert row["inside"] is inside
         assert (row["band_low"], row["band_high"], row["flagged"]) == (low, high, flagged)
         assert slices["flagged"] == 0
@@ -90,7 +90,7 @@ def test_holds_a_site_against_its_own_scans_too_where_there_are_enough() -> None
         _scan(500.0, [0.0], [60], site="far", subject="c"),
     ]
     calibration = _calibration(**{"Site A": HUNDRED, "few": HUNDRED[:58], "far": high})
-    metrics, rows = at_alpha(ALPHA, scans, calibration, DELTA, seed=0)
+    metrics, rows = at_budget(FIVE, scans, calibration, DELTA, seed=0)
     assert metrics["false_positive_rate_at_0.05"].value == 0  # `far` lifts the pooled threshold
     assert metrics["site_a_false_positive_rate_at_0.05"].value == 1
     assert metrics["site_a_false_positive_rate_at_0.05"].n == 1
@@ -103,7 +103,7 @@ def test_holds_a_site_against_its_own_scans_too_where_there_are_enough() -> None
 
 def test_counts_no_slices_where_nobody_drew_the_lesion() -> None:
     unknown = Scored("abnormal", "here", "a", 99.0, np.array([999.0]), None)
-    metrics, _ = at_alpha(ALPHA, [unknown], _calibration(here=HUNDRED), DELTA, seed=0)
+    metrics, _ = at_budget(FIVE, [unknown], _calibration(here=HUNDRED), DELTA, seed=0)
     assert list(metrics) == ["sensitivity_at_0.05"]
 
 
@@ -113,12 +113,23 @@ def test_resamples_patients_not_slices() -> None:
         _scan(0.0, [999.0] * 100, [60] * 100, subject="a"),
         _scan(0.0, [0.0] * 100, [60] * 100, subject="b"),
     ]
-    metrics, _ = at_alpha(ALPHA, scans, _calibration(here=HUNDRED), DELTA, seed=0)
+    metrics, _ = at_budget(FIVE, scans, _calibration(here=HUNDRED), DELTA, seed=0)
     metric = metrics["slice_sensitivity_at_0.05"]
     assert (metric.low, metric.value, metric.high) == (0, 0.5, 1)
 
 
 @pytest.mark.parametrize(("alpha", "name"), [(0.05, "0.05"), (0.1, "0.10"), (0.075, "0.075")])
 def test_names_figures_by_their_rate(alpha: float, name: str) -> None:
-    metrics, _ = at_alpha(alpha, [_scan(0.0, [0.0])], _calibration(here=HUNDRED), DELTA, seed=0)
+    metrics, _ = at_budget(
+        Rate(alpha=alpha), [_scan(0.0, [0.0])], _calibration(here=HUNDRED), DELTA, seed=0
+    )
     assert f"false_positive_rate_at_{name}" in metrics
+
+
+def test_holds_a_daily_budget_too() -> None:
+    budget = Workload(at_most=3, per_day=20)
+    scans = [_scan(99.0, [0.0]), _scan(0.0, [0.0], subject="b")]
+    metrics, (row, _) = at_budget(budget, scans, _calibration(here=HUNDRED), DELTA, seed=0)
+    assert (row["rank"], row["alpha"]) == (budget.rank(100, DELTA), None)
+    assert row["budget"] == "at most 3 false flags among 20 healthy scans a day"
+    assert metrics["false_positive_rate_at_3_of_20_a_day"].value == 0.5

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mri_guard.bundle import Calibration
-from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration import Budget, LabelledScores, Rate, ScoreCalibrator
 from mri_guard.errors import NotCalibratedError, SettingsError
 from mri_guard.evaluation.at_alpha import PREDICTED
-from mri_guard.evaluation.calibration import evaluate_calibration, table
+from mri_guard.evaluation.calibration import evaluate_calibration, price_table, table
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.journey import Kit
 from mri_guard.records import Anomaly, Preprocessed, Scan, Source
@@ -51,10 +51,10 @@ def _evaluate(
     *,
     calibration: Calibration = CALIBRATION,
     splits: Sequence[str] = ("test",),
-    alphas: Sequence[float] = (0.05,),
+    budgets: Sequence[Budget] = (Rate(alpha=0.05),),
 ) -> Evidence:
     return evaluate_calibration(
-        manifest, splits, kit, calibration, delta=0.05, command="x", work=work, alphas=alphas
+        manifest, splits, kit, calibration, delta=0.05, command="x", work=work, budgets=budgets
     )
 
 
@@ -106,10 +106,53 @@ def test_says_so_when_the_bundle_calibrates_no_slices(kit: Kit, tmp_path: Path) 
     assert "no slice threshold in this bundle" in str(table(evidence).caption)
 
 
+def test_tells_how_far_to_believe_a_probability_where_the_bundle_gives_one(
+    kit: Kit, tmp_path: Path
+) -> None:
+    scans = [("healthy", float(i)) for i in range(6)] + [("abnormal", 60.0 + i) for i in range(6)]
+    manifest = _manifest(tmp_path, scans)
+    without = _evaluate(kit, manifest, tmp_path)
+    assert not [name for name in without.metrics if "brier" in name]
+    assert "no labelled scans" in str(table(without).caption)
+    labelled = LabelledScores(healthy=SCORES["site not stated"][:50], abnormal=(55.0, 80.0, 99.0))
+    with_labels = CALIBRATION.model_copy(update={"labelled": labelled})
+    evidence = _evaluate(kit, manifest, tmp_path, calibration=with_labels)
+    metrics = evidence.metrics
+    parts = [
+        metrics[f"probability_brier_{part}"].value
+        for part in ("reliability", "resolution", "uncertainty", "within_bins")
+    ]
+    assert metrics["probability_brier"].value == pytest.approx(
+        parts[0] - parts[1] + parts[2] + parts[3]
+    )
+    assert metrics["isotonic_brier"].value == 0  # 55 and above are all abnormal
+    error = metrics["probability_calibration_error"]
+    assert error.low <= error.value <= error.high
+    assert metrics["probability_calibration_error_by_chance"].n == 12
+    assert {row["of"] for row in evidence.tables["reliability"]} == {"probability", "isotonic"}
+
+
+def test_shows_budgets_side_by_side(kit: Kit, tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, [("healthy", 1.0), ("abnormal", 97.0), ("abnormal", 200.0)])
+    evidence = _evaluate(
+        kit, manifest, tmp_path, budgets=[Rate(alpha=0.05), Rate(alpha=0.10), Rate(alpha=0.05)]
+    )
+    loose, tight = evidence.tables["side_by_side"]
+    assert loose["threshold"] < 97 < tight["threshold"]
+    assert (loose["sensitivity"], tight["sensitivity"], tight["sensitivity_lost"]) == (1, 0.5, 0.5)
+    assert evidence.metrics["sensitivity_lost_at_0.05"].n == 2
+    assert "sensitivity_lost_at_0.10" not in evidence.metrics
+    assert price_table(evidence).row_count == 2
+    assert {row["claim"] for row in evidence.tables["groups"]} == {
+        "a false-positive rate of at most 0.05 with probability 0.95 (n = 100)",
+        "a false-positive rate of at most 0.1 with probability 0.95 (n = 100)",
+    }
+
+
 def test_refuses_a_rate_that_the_bundle_has_too_few_scans_for(kit: Kit, tmp_path: Path) -> None:
     manifest = _manifest(tmp_path, [("healthy", 1.0)])
     with pytest.raises(NotCalibratedError, match="100 healthy scores; wanted at least 299"):
-        _evaluate(kit, manifest, tmp_path, alphas=[0.01])
+        _evaluate(kit, manifest, tmp_path, budgets=[Rate(alpha=0.01)])
 
 
 def test_refuses_a_split_without_scans(kit: Kit, tmp_path: Path) -> None:
