@@ -71,12 +71,12 @@ def evaluate_calibration(
     for alpha in alphas:  # before scans are read for nothing
         rank(sum(map(len, calibration.healthy_scores.values())), alpha, delta)
     ended: list[tuple[str, Examination]] = []
-    scored: list[Scored] = []
+    found: list[Scored] = []
     for row in track(rows, "screening", console=console, disable=console is None):
         (source, *_) = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)
         journey = examine(source, kit)
         ended.append((row.label, journey.examination))
-        scored.append(_scored(row, journey))
+        found.append(scored(row, journey))
     metrics = {}
     for name, (label, definition) in DEFINITIONS.items():
         counted = [_counts(name, record) for own, record in ended if label in ("", own)]
@@ -84,8 +84,8 @@ def evaluate_calibration(
             metrics[name] = proportion(sum(counted), len(counted), f"share of {definition}")
     thresholds = []
     for alpha in dict.fromkeys(alphas):
-        found, limits = at_alpha(alpha, scored, calibration, delta, kit.seed)
-        metrics |= found
+        rates, limits = at_alpha(alpha, found, calibration, delta, kit.seed)
+        metrics |= rates
         thresholds += limits
     return Evidence(
         kind="calibration",
@@ -128,7 +128,7 @@ def _band(came: Metric, promised: Metric) -> str:
     return f"{promised.value:.3f}, {promised.low:.3f} to {promised.high:.3f}: {where}"
 
 
-def _scored(row: ManifestRow, journey: Journey) -> Scored:
+def scored(row: ManifestRow, journey: Journey) -> Scored:
     """What the model said of one scan, with the truth of its slices where it is known."""
     anomaly, preprocessed = journey.anomaly, journey.preprocessed
     lesion_px = None
