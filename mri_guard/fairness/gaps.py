@@ -83,6 +83,9 @@ class Gap(Record):
         group: as `Groups` names it.
         gap: how much worse off it is than everybody else, as a share; below 0 where it is better
             off; None where one of the two has nothing to count.
+        low: of an interval that takes account of all groups: the test's limit times the spread that
+            shuffling leaves, either way; None where it was not tested.
+        high: its other end.
         p_value: adjusted for all groups; None where it was not tested.
         n: patients of the group that the rate is taken of.
         verdict: of the test.
@@ -94,6 +97,8 @@ class Gap(Record):
 
     group: str
     gap: Finite | None
+    low: Finite | None = None
+    high: Finite | None = None
     p_value: Finite | None
     n: int
     verdict: Verdict
@@ -233,7 +238,8 @@ def _tested(rate: Rate, groups: Groups, counts: tuple[Values, Values], claim: fl
         largest = standard.max(axis=1)
         # As good as equal counts as equal: the same patients summed in another order.
         adjusted[fit] = (largest[:, None] >= standard[0] - 1e-9).mean(axis=0)
-        limit = float(np.quantile(largest, 1 - rate.alpha, method="higher"))
+        if spread[fit].any():
+            limit = float(np.quantile(largest, 1 - rate.alpha, method="higher"))
         worst = gaps[:, fit].max(axis=1)
         low, high = np.quantile(worst[1:], [0.025, 0.975])
         about = {
@@ -247,8 +253,12 @@ def _tested(rate: Rate, groups: Groups, counts: tuple[Values, Values], claim: fl
     found = []
     for index, name in enumerate(groups.names):
         exists = n[index] > 0 and rest[index] > 0
-        sees, needed = _reach(rate, groups.members[index], spread[index], limit=limit, claim=claim)
+        people = max(int(n[index]), 1), max(int(rest[index]), 1)
+        # Where all were hit, or none, nothing spreads; among more people it would.
+        wide = float(spread[index]) or _binomial(rate, *people)
+        sees, needed = _reach(rate, people, wide, limit=limit, claim=claim)
         p_value = None if np.isnan(adjusted[index]) else float(adjusted[index])
+        ends = np.clip(gaps[0, index] + limit * wide * np.array([-1, 1]), -1, 1)
         verdict: Verdict = "cannot tell"
         if p_value is not None and p_value <= rate.alpha:
             verdict = "gap"
@@ -258,6 +268,8 @@ def _tested(rate: Rate, groups: Groups, counts: tuple[Values, Values], claim: fl
             Gap(
                 group=name,
                 gap=float(gaps[0, index]) if exists else None,
+                low=None if p_value is None else float(ends[0]),
+                high=None if p_value is None else float(ends[1]),
                 p_value=p_value,
                 n=int(n[index]),
                 verdict=verdict,
@@ -280,12 +292,25 @@ def _gaps(rate: Rate, hits: Values, of: Values) -> Values:
 
 
 def _default_limit(alpha: float, groups: Groups) -> float:
-    """Limit of the standardised gap where no group is large enough to be shuffled (Bonferroni)."""
+    """Limit of the standardised gap where shuffling makes none (Bonferroni)."""
     return float(-ndtri(alpha / max(1, len(groups.names))))
 
 
+def _base(rate: Rate) -> float:
+    """The rate of all, four added and half of them hit (Agresti and Coull 1998, The American
+    Statistician 52, 119): where all were hit some will be missed.
+    """
+    return float((rate.hits.sum() + 2) / (rate.of.sum() + 4))
+
+
+def _binomial(rate: Rate, ours: int, theirs: int) -> float:
+    """Standard deviation of the gap between so many patients, each counted once, with none."""
+    base = _base(rate)
+    return float(np.sqrt(base * (1 - base) * (1 / ours + 1 / theirs)))
+
+
 def _reach(
-    rate: Rate, members: NDArray[np.bool_], spread: float, *, limit: float, claim: float
+    rate: Rate, people: tuple[int, int], spread: float, *, limit: float, claim: float
 ) -> tuple[float | None, int | None]:
     """Smallest gap that would be found with probability `POWER`, and the patients that it takes to
     find one of the size that matters, by the normal approximation for two proportions (Fleiss,
@@ -294,14 +319,8 @@ def _reach(
 
     A gap g is found where limit * spread under no gap + z * spread under g <= g.
     """
-    counted = rate.of > 0
-    ours, all_ = float((members & counted).sum()), float(counted.sum())
-    ours, theirs = max(ours, 1.0), max(all_ - ours, 1.0)
-    # Four more, half of them hit (Agresti and Coull 1998): where all were hit some will be missed.
-    base = float((rate.hits.sum() + 2) / (rate.of.sum() + 4))
-    binomial = np.sqrt(base * (1 - base) * (1 / ours + 1 / theirs))
-    design = spread / binomial if spread > 0 else 1.0
-
+    ours, theirs = people
+    base, design = _base(rate), spread / _binomial(rate, ours, theirs)
     gap = np.append(np.arange(1, 1001) / 1000, claim)
     other = base + rate.sign * gap
     room = (other >= 0) & (other <= 1)

@@ -36,6 +36,11 @@ def test_two_groups_have_the_permutation_p_value_of_fisher() -> None:
     assert found.gaps[0].p_value == pytest.approx(2 * one_sided, abs=0.002)
     assert found.gaps[0].gap == pytest.approx(0.5)
     assert (found.worst, found.gaps[0].verdict) == ("g=0", "gap")
+    low, high = found.gaps[0].low, found.gaps[0].high
+    assert low is not None
+    assert high is not None
+    # Where the test finds a gap its interval leaves out nought.
+    assert 0 < low < 0.5 < high
     assert found.gaps[1].gap == pytest.approx(-0.5)
     assert found.gaps[1].verdict == "cannot tell"
 
@@ -134,6 +139,15 @@ def test_everybody_and_nobody_have_no_gap() -> None:
     found = gaps_of(rate, Groups(("all", "none"), members), "all")
     assert [one.gap for one in found.gaps] == [None, None]
     assert [one.n for one in found.gaps] == [20, 0]
+
+
+def test_claims_no_certainty_where_nobody_was_missed() -> None:
+    found = gaps_of(sensitivity(np.ones(40)), groups(2, 20), "sure")
+    low, high = found.gaps[0].low, found.gaps[0].high
+    assert low is not None
+    assert high is not None
+    assert low < 0 < high
+    assert found.gaps[0].verdict == "cannot tell"
 
 
 def test_higher_false_positives_harm() -> None:

@@ -161,7 +161,7 @@ def evaluate_fairness(
             ]
             metrics |= {
                 f"{prefix}{name}{ending}": one
-                for name, one in _worst(test, some, len(columns[named[0]])).items()
+                for name, one in _worst(test, len(columns[named[0]])).items()
             }
     every = _columns(rows, tuple(rows[0].attributes))
     for unit in _units(scans):
@@ -379,7 +379,7 @@ def _metric(one: Estimate, about: Mapping[str, Any]) -> Metric:
     )
 
 
-def _worst(test: RateGaps, figures: Sequence[Estimate], patients: int) -> dict[str, Metric]:
+def _worst(test: RateGaps, patients: int) -> dict[str, Metric]:
     """The largest gap beside the one to expect; nothing where no group could be tested."""
     if test.observed is None or test.expected is None or test.worst is None:
         return {}
@@ -387,18 +387,19 @@ def _worst(test: RateGaps, figures: Sequence[Estimate], patients: int) -> dict[s
     assert test.expected_high is not None  # noqa: S101
     said = [one.verdict for one in test.gaps]
     tested = sum(one.p_value is not None for one in test.gaps)
-    (own,) = (f for f in figures if (f.group, f.figure) == (test.worst, test.rate))
-    half = (own.high - own.low) / 2
+    (own,) = (gap for gap in test.gaps if gap.group == test.worst)
+    assert own.low is not None  # noqa: S101 - it was tested
+    assert own.high is not None  # noqa: S101
     worst = Metric(
         value=test.observed,
-        low=test.observed - half,
-        high=test.observed + half,
+        low=own.low,
+        high=own.high,
         n=patients,
         unit="patients",
         definition=f"how much worse off {test.worst} is than everybody else in {test.rate}, the "
         f"largest of {tested} groups tested together, p = {test.p_value:.4f} (max-T permutation "
-        f"test at {test.alpha:g}); the interval has the width of the group's own and takes no "
-        "account of its having been chosen",
+        f"test at {test.alpha:g}); its interval is the test's limit either way and "
+        "takes account of all groups",
     )
     expected = Metric(
         value=test.expected,
