@@ -50,6 +50,14 @@ from mri_guard.evaluation.certification import table as certification_table
 from mri_guard.evaluation.detection import evaluate_detection
 from mri_guard.evaluation.detection import table as detection_table
 from mri_guard.evaluation.evidence import Evidence
+from mri_guard.evaluation.fairness import (
+    compare_fairness,
+    comparison_table,
+    evaluate_fairness,
+    forest,
+    site_thresholds,
+)
+from mri_guard.evaluation.fairness import table as fairness_table
 from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
 from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
@@ -1113,6 +1121,99 @@ def perturbation(
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, perturbation_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def fairness(
+    manifest: Annotated[Path, typer.Option(help="CSV with columns to group by.")],
+    out: EvidenceOption,
+    bundle: BundleOption = bundles.DEFAULT,
+    split: SplitOption = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", help="Column; again for more; default: sex, age, site if there."),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(min=1, max=2, help="Columns that may meet in one group.")
+    ] = 2,
+    gap: Annotated[
+        float, typer.Option(min=0.01, max=0.5, help="Gap that matters, as a share.")
+    ] = 0.10,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(min=0.01, help="Attack too, by so much of 255; again for more."),
+    ] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option("--attack", help="Name; again for more; as robustness.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Gradient steps at each epsilon.")
+    ] = None,
+    own_thresholds: Annotated[
+        bool,
+        typer.Option("--own-thresholds", help="Each site's own where its scores allow one."),
+    ] = False,
+    work: Annotated[
+        Path, typer.Option(help="What has been computed; shared with evaluate robustness.")
+    ] = Path("var/robustness"),
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """What the bundle does for each group of people; draws OUT.png too.
+
+    With `--epsilon` the same under attack: answers that `evaluate robustness` has kept in the work
+    folder for the same epsilons, attacks and seed are read.
+    """
+    try:
+        attacks = suite(attack or (), steps) if epsilon else ()
+    except SettingsError as error:
+        fail(str(error), CALLED_WRONGLY)
+    scores, policy = bundle_module.calibration(bundle)
+    thresholds = site_thresholds(scores.healthy_scores, policy.alpha, policy.delta)
+    try:
+        with bundle_module.load(bundle) as kit:
+            evidence = evaluate_fairness(
+                manifest,
+                split or ["test"],
+                kit,
+                command=_command(),
+                work=work,
+                by=by or (),
+                depth=depth,
+                claim=gap,
+                attacks=attacks,
+                of_255=sorted(set(epsilon or ())),
+                own_thresholds=thresholds if own_thresholds else None,
+                seed=seed,
+                console=errors,
+            )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    forest(evidence).save(out.with_suffix(".png"))
+    _write_evidence(evidence, out, fairness_table(evidence), as_json=as_json)
+
+
+@evaluate.command("fairness-change")
+@exits
+def fairness_change(
+    old: Annotated[Path, typer.Argument(help="Evidence of evaluate fairness.", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="The same, later.", show_default=False)],
+    out: EvidenceOption,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """What a training, a defence or other thresholds changed for each group: new less old."""
+    evidence = compare_fairness(_evidence(old), _evidence(new), command=_command(), seed=seed)
+    _write_evidence(evidence, out, comparison_table(evidence), as_json=as_json)
+
+
+def _evidence(path: Path) -> Evidence:
+    try:
+        return Evidence.load(path)
+    except (OSError, ValidationError) as error:
+        fail(f"{path.name} is no evidence: {type(error).__name__}", CALLED_WRONGLY)
 
 
 def _command() -> str:

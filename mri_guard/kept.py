@@ -48,3 +48,14 @@ def digest_of_arrays(*arrays: NDArray[Any] | None) -> str:
     for array in arrays:
         sha.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     return sha.hexdigest()
+
+
+def digest_of_path(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files and their names in order, hex."""
+    sha = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as opened:
+                own = hashlib.file_digest(opened, "sha256").hexdigest()
+            sha.update(f"{file.relative_to(path)}\0{own}\n".encode())
+    return sha.hexdigest()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mri_guard.kept import digest_of, digest_of_arrays, keep, once
+from mri_guard.kept import digest_of, digest_of_arrays, digest_of_path, keep, once
 
 NUMBERS = TypeAdapter(tuple[float, ...])
 
@@ -38,3 +38,13 @@ def test_tells_values_and_arrays_apart() -> None:
     array = np.arange(6.0).reshape(2, 3)
     assert digest_of_arrays(array) == digest_of_arrays(np.asfortranarray(array))
     assert len({digest_of_arrays(*some) for some in ((array,), (array + 1,), (array, None))}) == 3
+
+
+def test_tells_files_and_folders_apart_by_what_is_in_them(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    (folder / "a.dcm").write_bytes(b"first")
+    before = digest_of_path(folder)
+    assert before == digest_of_path(folder)
+    (folder / "b.dcm").write_bytes(b"second")
+    assert len({before, digest_of_path(folder), digest_of_path(folder / "a.dcm")}) == 3

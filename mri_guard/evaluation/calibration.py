@@ -75,12 +75,12 @@ def evaluate_calibration(
     for budget in budgets:  # before scans are read for nothing
         budget.rank(sum(map(len, calibration.healthy_scores.values())), delta)
     ended: list[tuple[str, Examination]] = []
-    scored: list[Scored] = []
+    found: list[Scored] = []
     for row in track(rows, "screening", console=console, disable=console is None):
         (source, *_) = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)
         journey = examine(source, kit)
         ended.append((row.label, journey.examination))
-        scored.append(_scored(row, journey))
+        found.append(scored(row, journey))
     metrics = {}
     for name, (label, definition) in DEFINITIONS.items():
         counted = [_counts(name, record) for own, record in ended if label in ("", own)]
@@ -88,13 +88,13 @@ def evaluate_calibration(
             metrics[name] = proportion(sum(counted), len(counted), f"share of {definition}")
     thresholds = []
     for budget in dict.fromkeys(budgets):
-        found, limits = at_budget(budget, scored, calibration, delta, kit.seed)
-        metrics |= found
+        rates, limits = at_budget(budget, found, calibration, delta, kit.seed)
+        metrics |= rates
         thresholds += limits
-    lost, side_by_side = prices(budgets, scored, calibration.healthy_scores, delta)
-    small, exchangeable = p_value_figures(scored, calibration.healthy_scores, kit.seed)
+    lost, side_by_side = prices(budgets, found, calibration.healthy_scores, delta)
+    small, exchangeable = p_value_figures(found, calibration.healthy_scores, kit.seed)
     believed, diagram = (
-        probability_figures(scored, calibration.labelled, kit.seed)
+        probability_figures(found, calibration.labelled, kit.seed)
         if calibration.labelled
         else ({}, [])
     )
@@ -112,7 +112,7 @@ def evaluate_calibration(
             "scans": [_line(label, record) for label, record in ended],
             "thresholds": thresholds,
             "side_by_side": side_by_side,
-            "groups": groups(budgets, scored, calibration.healthy_scores, delta),
+            "groups": groups(budgets, found, calibration.healthy_scores, delta),
             "exchangeability": exchangeable,
             "reliability": diagram,
         },
@@ -164,7 +164,7 @@ def _band(came: Metric, promised: Metric) -> str:
     return f"{promised.value:.3f}, {promised.low:.3f} to {promised.high:.3f}: {where}"
 
 
-def _scored(row: ManifestRow, journey: Journey) -> Scored:
+def scored(row: ManifestRow, journey: Journey) -> Scored:
     """What the model said of one scan, with the truth of its slices where it is known."""
     anomaly, preprocessed = journey.anomaly, journey.preprocessed
     lesion_px = None

@@ -20,12 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Direction, Threat
-from mri_guard.calibration import ScoreCalibrator
 from mri_guard.calibration.second_look import SmoothedLook
 from mri_guard.determinism import generator
-from mri_guard.errors import InputError, SettingsError
+from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
 from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.evaluation.robustness.attacked import (
@@ -49,13 +47,13 @@ from mri_guard.evaluation.robustness.plan import (
     Result,
 )
 from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Check, suspected
-from mri_guard.evaluation.robustness.scene import Scene, slice_threshold
+from mri_guard.evaluation.robustness.scene import Scene
+from mri_guard.evaluation.robustness.targets import bench_of, read_scan, targets_of
 from mri_guard.journey import Kit
 from mri_guard.kept import digest_of, once
 from mri_guard.metrics.bootstrap import patient_counts
-from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
-from mri_guard.readers.sources import open_sources
-from mri_guard.records import Anomaly, Preprocessed, Scan
+from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
+from mri_guard.records import Preprocessed, Scan
 
 MASKED = "checks for masked gradients that failed; if any did, the other figures tell nothing yet"
 NOT_EXAMINED = "scans that reading or preprocessing refused; in no other figure"
@@ -105,12 +103,14 @@ def evaluate_robustness(
     if lacking:
         raise SettingsError(f"manifest lacks the columns {', '.join(lacking)} to slice by")
     work.mkdir(parents=True, exist_ok=True)
-    targets, refused = _targets(_drawn(rows, plan), kit, work, console)
+    targets, refused = targets_of(_drawn(rows, plan), kit, work, console)
     if not targets:
         raise SettingsError(f"{len(rows)} scans of these splits, none examined; wanted one")
     clean = [kit.scorer(target.preprocessed) for target in targets]
     held_by = None if hidden is None else partial(_held_by, hidden, kit, work)
-    bench = _bench(kit, targets, clean, folder=work / "robustness", seed=plan.seed, hidden=held_by)
+    bench = bench_of(
+        kit, targets, clean, folder=work / "robustness", seed=plan.seed, hidden=held_by
+    )
 
     results: list[Result] = []
     judged: _Judged | None = None
@@ -231,61 +231,8 @@ def _drawn(rows: Sequence[ManifestRow], plan: Plan) -> list[ManifestRow]:
     return [rows[index] for index in sorted(drawn)]
 
 
-def _targets(
-    rows: Sequence[ManifestRow], kit: Kit, work: Path, console: Console | None
-) -> tuple[list[Target], list[dict[str, Any]]]:
-    """What could be examined, and the reason for each that could not."""
-    targets, refused = [], []
-    for row in track(rows, "reading", console=console, disable=console is None):
-        try:
-            preprocessed = kit.preprocess(_scan(row, kit, work))
-        except InputError as error:
-            refused.append({"reason": error.reason, "detail": error.detail})
-            continue
-        x, y, z = preprocessed.image.shape
-        lesion = None
-        if row.mask is not None:
-            lesion = lesion_on_grid(row.mask, preprocessed.affine, (x, y, z))
-        elif row.label == "healthy":
-            lesion = np.zeros((x, y, z), dtype=np.bool_)
-        targets.append(Target(row, preprocessed, lesion))
-    return targets, refused
-
-
-def _scan(row: ManifestRow, kit: Kit, work: Path) -> Scan:
-    return kit.decoder(open_sources(row.scan, work, row.contrast)[0])
-
-
 def _held_by(hidden: Hidden, kit: Kit, work: Path, target: Target) -> Detectors:
-    return hidden(kit, _scan(target.row, kit, work), target.preprocessed)
-
-
-def _bench(
-    kit: Kit,
-    targets: Sequence[Target],
-    clean: Sequence[Anomaly],
-    *,
-    folder: Path,
-    seed: int,
-    hidden: Callable[[Target], Detectors] | None,
-) -> Bench:
-    """The bench with the bundle's thresholds."""
-    if not isinstance(kit.scorer, VaeScorer):
-        raise SettingsError("the bundle's score has no gradient to attack")
-    if not isinstance(kit.calibrate, ScoreCalibrator):
-        raise SettingsError("the bundle's calibration has no threshold to attack")
-    return Bench(
-        scorer=kit.scorer,
-        thresholds={
-            "slices": slice_threshold(kit.calibrate, targets, clean),
-            "scan": kit.calibrate.threshold,
-        },
-        scale=float(np.std(kit.calibrate.scores)),
-        folder=folder,
-        seed=seed,
-        hidden=hidden,
-        known="" if hidden is None else kit.bundle_digest,
-    )
+    return hidden(kit, read_scan(target.row, kit, work), target.preprocessed)
 
 
 def _attack(
@@ -352,7 +299,7 @@ class _Judged:
     def _made(self, answer: Answer, way: str) -> Aftermath:
         image = answer.image(self.target.preprocessed)
         if self.scan is None:
-            self.scan = _scan(self.target.row, self.kit, self.work)
+            self.scan = read_scan(self.target.row, self.kit, self.work)
         if way == "tensor":
             return as_tensor(self.scan, image, self.kit)
         return through_scanner(self.scan, self.target.preprocessed, image, self.kit)

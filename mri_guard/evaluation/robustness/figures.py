@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_guard.evaluation.evidence import Metric, bootstrapped, resampled
+from mri_guard.evaluation.evidence import Metric, resampled
+from mri_guard.fairness import SHARES, Cohort, Groups, Rate, rate_gaps, strata_of
 from mri_guard.metrics.by_patient import Counts, Slices, Values
 
 Side = Literal["evade", "alarm", "both"]
@@ -269,69 +270,51 @@ def clean_figures(
     return cleaned
 
 
-def gaps(
+def by_group(
     rows: Attacked,
-    groups: Mapping[str, NDArray[np.bool_]],
+    groups: Groups,
     thresholds: Mapping[str, float],
     counts: Counts,
+    rng: np.random.Generator,
     *,
     unit: str,
     own: str,
 ) -> list[dict[str, Any]]:
-    """Each group's figures, and for each figure the largest less the smallest with its interval.
+    """Each group's figures, and for each rate how far the worst group is from the rest.
 
-    A gap is never below 0 and above it by chance alone: groups are small, and the interval and n
-    stand beside it for that reason.
+    The gap stands beside the one to expect with no disparity, with the 95 % interval of that, the
+    p-value of there being none and what is to be said of each group, see `fairness.rate_gaps`.
 
     Args:
         rows: of one budget.
-        groups: members of each, bool, (patients,).
+        groups: of the patients.
         thresholds: see `figures`.
         counts: see `figures`.
+        rng: of the permutation test.
         unit: see `figures`.
         own: see `figures`.
     """
     shown: list[dict[str, Any]] = []
-    parts = {name: rows.of(members) for name, members in groups.items()}
-    for name, part in parts.items():
+    for name, members in zip(groups.names, groups.members, strict=True):
+        part = rows.of(members)
         some = figures(part, thresholds, counts, unit=unit, own=own)
         shown += [
-            _row(name, figure, one, len(np.unique(part.patient))) for figure, one in some.items()
+            {"group": name, "figure": figure, "patients": len(np.unique(part.patient))}
+            | one.model_dump(include={"value", "low", "high", "n", "unit"})
+            for figure, one in some.items()
         ]
-    compared = {
-        f"{rate}_{side}_{called}": _at(side, threshold)
-        for called, threshold in thresholds.items()
-        for side, rate, _ in RATES
-    }
-    once = np.ones((1, counts.shape[1]), dtype=np.int64)
-    for figure, of in compared.items():
-        rates = [of(part) for part in parts.values()]
-        each = [(float(rate(once)[0]), rate(counts)) for rate in rates]
-        each = [(value, drawn) for value, drawn in each if np.isfinite(value)]
-        if len(each) < 2:
-            continue
-        values = np.array([value for value, _ in each])
-        drawn = np.stack([drawn for _, drawn in each])
-        gap = bootstrapped(
-            float(values.max() - values.min()),
-            drawn.max(0) - drawn.min(0),
-            len(each),
-            "groups",
-            f"largest less smallest {figure} over the groups that have it",
-        )
-        if gap is not None:
-            shown.append(_row("gap", figure, gap, len(np.unique(rows.patient))))
+    for called, threshold in thresholds.items():
+        for side, rate, _ in RATES:
+            scores = rows.scores(side)
+            cohort = Cohort(scores, rows.truth, scores > threshold, rows.patient, rows.patients)
+            tested = Rate.of_cohort(cohort, rate, SHARES[rate])
+            (found,) = rate_gaps([tested], groups, strata_of(cohort), rng)
+            shown.append(
+                {"group": "gap", "figure": f"{rate}_{side}_{called}"}
+                | found.model_dump(exclude={"rate", "gaps"})
+                | {"verdicts": {one.group: one.words for one in found.gaps}}
+            )
     return shown
-
-
-def _row(group: str, figure: str, found: Metric, patients: int) -> dict[str, Any]:
-    return {"group": group, "figure": figure, "patients": patients} | found.model_dump(
-        include={"value", "low", "high", "n", "unit"}
-    )
-
-
-def _at(side: Side, threshold: float) -> Callable[[Attacked], Figure]:
-    return lambda rows: rows.rate(side, threshold)
 
 
 def _quotient(upper: Figure, lower: Figure) -> Figure:

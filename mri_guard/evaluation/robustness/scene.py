@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from mri_guard.attacks import Threat
 from mri_guard.calibration import ScoreCalibrator
+from mri_guard.determinism import generator
 from mri_guard.evaluation.detection import counted, in_slices, slice_positions
 from mri_guard.evaluation.evidence import Metric, resampled, suffix
 from mri_guard.evaluation.robustness.attacked import Bench, Level, Target
 from mri_guard.evaluation.robustness.figures import (
     RATES,
     Attacked,
+    by_group,
     clean_figures,
     clean_threshold,
     figures,
-    gaps,
     joined,
     ratio,
     share,
@@ -31,6 +32,7 @@ from mri_guard.evaluation.robustness.plan import (
     Plan,
     Result,
 )
+from mri_guard.fairness import Groups, banded
 from mri_guard.metrics.by_patient import Counts
 from mri_guard.records import Anomaly
 
@@ -38,9 +40,6 @@ PREFIX: dict[Level, str] = {"slices": "", "scan": "scan_"}
 UNIT: dict[Level, str] = {"slices": "slices", "scan": "scans"}
 OWN: dict[Level, str] = {"slices": "at_slice_threshold", "scan": "at_scan_threshold"}
 AT_90 = "at_90_specificity"
-
-AGE_BANDS = (40, 60)
-"""Years at which a new band begins."""
 
 FLAT = 1e-3
 """Of scores: an attack that moved them by less has no effect that could survive."""
@@ -145,11 +144,12 @@ class Scene:
             for of_255 in (0.0, *plan.of_255):
                 if not self.some(WORST, of_255 / 255):
                     continue
-                found = gaps(
+                found = by_group(
                     self.rows(WORST, of_255 / 255),
                     groups,
                     self.thresholds,
                     self.counts,
+                    generator(self.bench.seed, "robustness gaps", name),
                     unit=UNIT[self.level],
                     own=OWN[self.level],
                 )
@@ -323,13 +323,12 @@ class Scene:
         figure = share(hits & of, of, patient, self.count)
         return resampled(figure, self.counts, int(of.sum()), unit, definition)
 
-    def _groups(self, name: str) -> dict[str, NDArray[np.bool_]]:
+    def _groups(self, name: str) -> Groups:
         """Patients by the value of a column; of a patient with several scans the first counts."""
         value: dict[int, str] = {}
         for target, patient in zip(self.targets, self.patients, strict=True):
-            value.setdefault(patient, banded(name, target.row.attributes.get(name, "")))
-        members = [value.get(patient, "not stated") for patient in range(self.count)]
-        return {one: np.array([own == one for own in members]) for one in sorted(set(members))}
+            value.setdefault(patient, target.row.attributes.get(name, ""))
+        return Groups.of({name: banded(name, [value[one] for one in range(self.count)])})
 
 
 def slice_threshold(
@@ -347,22 +346,6 @@ def slice_threshold(
     return (
         float(scores[int(np.ceil(0.9 * len(scores))) - 1]) if len(scores) else calibrate.threshold
     )
-
-
-def banded(name: str, value: str) -> str:
-    """The group that a value belongs to: ages in bands, all else as it stands."""
-    if not value:
-        return "not stated"
-    if name != "age" or not re.fullmatch(r"\d+(\.\d*)?", value):
-        return value
-    years = float(value)
-    edges = (0, *AGE_BANDS)
-    for low, high in zip(edges, (*AGE_BANDS, None), strict=True):
-        if high is None:
-            return f"{low} and older"
-        if years < high:
-            return f"{low} to {high - 1}" if low else f"under {high}"
-    return value
 
 
 def _named(figure: str, budget: str) -> str:

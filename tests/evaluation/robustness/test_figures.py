@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from mri_guard.determinism import generator
 from mri_guard.evaluation.robustness.figures import (
     Attacked,
+    by_group,
     clean_figures,
     clean_threshold,
     figures,
-    gaps,
     joined,
 )
+from mri_guard.fairness import Groups
 from mri_guard.metrics.bootstrap import patient_counts
 
 PATIENTS = 4
@@ -164,11 +165,12 @@ def test_tells_groups_apart_and_their_gap() -> None:
         rows.tried,
         rows.first,
     )
-    shown = gaps(
+    shown = by_group(
         strong,
-        {"a": members, "b": ~members},
+        Groups(("a", "b"), np.array([members, ~members])),
         OWN,
         COUNTS,
+        generator(0, "gaps"),
         unit="slices",
         own="at_slice_threshold",
     )
@@ -176,8 +178,9 @@ def test_tells_groups_apart_and_their_gap() -> None:
     name = "sensitivity_evade_at_slice_threshold"
     assert (at["a", name]["value"], at["a", name]["patients"]) == (1.0, 2)
     assert (at["b", name]["value"], at["b", name]["n"]) == (0.0, 2)
-    assert (at["gap", name]["value"], at["gap", name]["low"]) == (1.0, 1.0)
-    assert at["gap", "false_positive_rate_alarm_at_slice_threshold"]["value"] == 0.5
+    # Two patients in a group: no gap is tested, and each group says so.
+    assert (at["gap", name]["observed"], at["gap", name]["p_value"]) == (None, None)
+    assert at["gap", name]["verdicts"]["b"].startswith("cannot tell (n = 2, ")
 
 
 def test_interval_holds_the_value_and_widens_with_disagreement() -> None:

@@ -1,23 +1,13 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mri_guard.attacks import Direction
 from mri_guard.evaluation.detection import counted
-from mri_guard.evaluation.robustness.scene import banded
 from mri_guard.under_attack import slices_of
 
 SLICES = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12)
 """Of each slice: is there lesion, and is there a score."""
-
-
-@pytest.mark.parametrize(
-    ("age", "band"),
-    [("39.9", "under 40"), ("40", "40 to 59"), ("60", "60 and older"), ("", "not stated")],
-)
-def test_puts_ages_in_bands(age: str, band: str) -> None:
-    assert banded("age", age) == band
 
 
 @given(slices=SLICES, direction=st.sampled_from(["evade", "alarm"]))
