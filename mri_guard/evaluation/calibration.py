@@ -19,6 +19,7 @@ from mri_guard.calibration import rank
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_alpha
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
+from mri_guard.evaluation.latency import latency
 from mri_guard.journey import Kit, examine
 from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
 from mri_guard.readers.sources import open_sources
@@ -99,6 +100,7 @@ def evaluate_calibration(
         tables={
             "scans": [_line(label, record) for label, record in ended],
             "thresholds": thresholds,
+            "latency": latency([record.steps for _, record in ended]),
         },
     )
 
