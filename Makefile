@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install peers demo run test fuzz check lint types contracts format clean
+.PHONY: help install peers demo run report-phantom report test fuzz check lint types contracts format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,12 @@ demo: $(INSTALLED)  ## four studies over DICOM, from the wire to a radiologist's
 
 run: $(INSTALLED)  ## the demo, and then it keeps serving
 	$(BIN)/mri-guard demo --keep
+
+report-phantom: $(INSTALLED)  ## an audit report on phantoms alone, to OUT
+	scripts/report phantoms $(or $(OUT),$(error OUT=DIR is wanted))
+
+report: $(INSTALLED)  ## the same on the development data, hours; goes on where it stopped
+	scripts/report $(or $(DATA),../shared/data) $(or $(OUT),$(error OUT=DIR is wanted))
 
 peers:  ## Debian packages of the real programs that tests talk to
 	scripts/install-peers

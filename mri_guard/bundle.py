@@ -179,6 +179,16 @@ def contents(folder: Path) -> tuple[BundleConfig, dict[str, Tensor], Calibration
     return _config(files[CONFIG]), tensors, calibrated, files[CARD].decode()
 
 
+def card(folder: Path) -> tuple[BundleConfig, str, str]:
+    """Configuration, model card and digest of a bundle, for saying what it is.
+
+    Raises:
+        BundleError: as `load`, but for parts that are missing.
+    """
+    files, digest = _verified(folder)
+    return _config(files[CONFIG]), files[CARD].decode(), digest
+
+
 def calibration(folder: Path) -> tuple[Calibration, PolicyConfig]:
     """What a bundle's thresholds are made from, for assessing others than its own.
 

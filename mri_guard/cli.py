@@ -4,6 +4,7 @@ Every command exits 0 (done), 1 (a scan or a check said no), 2 (called wrongly) 
 or the set-up is broken).
 """
 
+import datetime
 import json
 import re
 import shlex
@@ -21,6 +22,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 import bundles
 from mri_guard import bundle as bundle_module
@@ -73,6 +75,15 @@ from mri_guard.preprocess import Preprocess
 from mri_guard.preprocess.brain_mask import load as load_brain_mask
 from mri_guard.readers import open_sources
 from mri_guard.records import Contrast, Journey, Outcome, Source
+from mri_guard.reports.compare import Compared, refused
+from mri_guard.reports.compare import compare as compare_reports
+from mri_guard.reports.compare import load as load_report
+from mri_guard.reports.described_bundle import described
+from mri_guard.reports.evidence_files import schema as evidence_schema
+from mri_guard.reports.page import whole
+from mri_guard.reports.signature import load_private_key, load_public_key, make_key
+from mri_guard.reports.verify import verify as verify_report
+from mri_guard.reports.write import write_report
 from mri_guard.results import SPREAD_MAP, write_map, write_results
 from mri_guard.sanitize.gate import sanitize as sanitize_source
 from mri_guard.training.adversary import Adversary, Goal
@@ -1214,6 +1225,159 @@ def _evidence(path: Path) -> Evidence:
         return Evidence.load(path)
     except (OSError, ValidationError) as error:
         fail(f"{path.name} is no evidence: {type(error).__name__}", CALLED_WRONGLY)
+
+
+class _Report(TyperGroup):
+    """`report F.json...` makes one; `report NAME` with the name of a command is that command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts `make` where no command is named."""
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named or not args else ["make", *args])
+
+
+report = typer.Typer(
+    cls=_Report,
+    help="Evidence to an audit report (report F.json... --out DIR), and what comes after.",
+    no_args_is_help=True,
+)
+app.add_typer(report, name="report")
+
+
+@report.command("make")
+@exits
+def make_report(
+    evidence: Annotated[list[Path], typer.Argument(help="Evidence files.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write; a report in it is replaced.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    key: Annotated[
+        Path | None, typer.Option(help="Private key that signs it; see `report key`.")
+    ] = None,
+    date: Annotated[
+        datetime.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Day of issue; the clock is not read. Wanted with --key."
+        ),
+    ] = None,
+    pdf: Annotated[bool, typer.Option(help="A PDF too; wants the extra `report`.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the audit report on a bundle: page, PDF/A-3, JSON, bill of materials. The default."""
+    if key is not None and date is None:
+        fail("--key signs a day of issue; wanted --date", CALLED_WRONGLY)
+    written = write_report(
+        evidence,
+        bundle,
+        out,
+        issued=date.date() if date else None,
+        key=load_private_key(key) if key else None,
+        with_pdf=pdf,
+    )
+    others = [source.name for source in written.report.others]
+    for what in written.skipped:
+        errors.print(f"skipped: {what}", highlight=False)
+    if others:
+        errors.print(f"not of this bundle, and said so: {', '.join(others)}", highlight=False)
+    table = Table("what", "")
+    table.add_row("bundle", written.report.bundle.digest)
+    table.add_row("evidence", ", ".join(source.name for source in written.report.own))
+    table.add_row("no evidence of", ", ".join(written.report.missing) or "nothing is missing")
+    table.add_row("files", ", ".join(written.files))
+    document = {
+        "bundle_digest": written.report.bundle.digest,
+        "files": [str(out / name) for name in written.files],
+        "skipped": list(written.skipped),
+        "missing": list(written.report.missing),
+        "not_of_this_bundle": others,
+    }
+    say(document, table, as_json=as_json)
+
+
+@report.command("key")
+@exits
+def report_key(
+    out: Annotated[Path, typer.Option(help="New file for the private key; FILE.pub beside it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key to sign reports with; there is no default one."""
+    public = make_key(out)
+    document = {"private": str(out), "public": str(public)}
+    say(document, f"private key {out} (mode 0600), public key {public}", as_json=as_json)
+
+
+@report.command("verify")
+@exits
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of the report.", show_default=False)],
+    key: Annotated[Path, typer.Option(help="Public key of who should have signed it.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle that it should be on.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check signature, every byte, the bundle and that no figure of the evidence is missing."""
+    public = load_public_key(key)
+    digest = described(bundle).digest if bundle else None
+    verified = verify_report(folder, public, digest)
+    words = (
+        f"{verified.files} files as they were signed, {verified.figures} figures, on bundle "
+        f"{verified.bundle_digest}; signature of the PDF: {verified.pdf_signature}"
+    )
+    say(asdict(verified), words, as_json=as_json)
+
+
+@report.command("compare")
+@exits
+def compare(
+    old: Annotated[Path, typer.Argument(help="Folder of a report, or its report.json.")],
+    new: Annotated[Path, typer.Argument(help="Likewise.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Gate a release: which figures are worse beyond the old interval, or gone; 1 if any is."""
+    compared = compare_reports(load_report(old), load_report(new))
+    gated = refused(compared)
+    table = Table("evidence", "figure", "change", "old", "new", "")
+    for row in compared:
+        if row.change != "within":
+            table.add_row(*_compared(row))
+    counts = {
+        change: sum(row.change == change for row in compared)
+        for change in dict.fromkeys(row.change for row in compared)
+    }
+    table.caption = ", ".join(f"{count} {change.value}" for change, count in counts.items())
+    document = {
+        "refused": bool(gated),
+        "figures": [
+            {
+                "file": row.file,
+                "name": row.name,
+                "change": row.change.value,
+                "old": row.old.model_dump() if row.old else None,
+                "new": row.new.model_dump() if row.new else None,
+                "same_data": row.same_data,
+            }
+            for row in compared
+        ],
+    }
+    say(document, table, as_json=as_json)
+    raise typer.Exit(SAID_NO if gated else 0)
+
+
+@report.command("schema")
+def report_schema() -> None:
+    """Print the JSON Schema of evidence files."""
+    say(evidence_schema(), "", as_json=True)
+
+
+def _compared(row: Compared) -> tuple[str, ...]:
+    return (
+        row.file,
+        row.name,
+        row.change.value,
+        whole(row.old) if row.old else "",
+        whole(row.new) if row.new else "",
+        "" if row.same_data else "other data",
+    )
 
 
 def _command() -> str:

@@ -20,6 +20,7 @@ from mri_guard.calibration import Budget, Rate
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_budget
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
+from mri_guard.evaluation.latency import latency
 from mri_guard.evaluation.p_values import p_value_figures
 from mri_guard.evaluation.probability import probability_figures
 from mri_guard.evaluation.side_by_side import groups, prices
@@ -115,6 +116,7 @@ def evaluate_calibration(
             "groups": groups(budgets, found, calibration.healthy_scores, delta),
             "exchangeability": exchangeable,
             "reliability": diagram,
+            "latency": latency([record.steps for _, record in ended]),
         },
     )
 

@@ -23,6 +23,7 @@ from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.baseline_parts.material import STEPS, Learnt, Material
 from mri_guard.evaluation.baseline_parts.relative_position import relative_position
 from mri_guard.evaluation.baselines import BY_SLICE, fit_baselines
+from mri_guard.evaluation.curves import curves
 from mri_guard.evaluation.evidence import Evidence, Metric, bootstrapped, code_version, machine
 from mri_guard.evaluation.gallery import Gallery, write_gallery
 from mri_guard.journey import Kit
@@ -203,6 +204,7 @@ def evaluate_detection(
         metrics=metrics,
         tables={
             "patients": _patients(results[0], cases, known),
+            "curves": curves(results[0].pixels, results[0].slices, counts),
             "refused": refused,
             "baselines_learnt_from": [{"manifest_digest": digest(learn_from or manifest)}],
         },

@@ -60,6 +60,15 @@ class Pixels:
         rise = np.diff(hits, axis=1, prepend=0)
         return _ratio((rise * _ratio(hits, all_, 0)).sum(1), hits[:, -1])
 
+    def precision_at(self, counts: Counts, recall: float) -> Values:
+        """Largest precision of the thresholds that reach a recall, (draws,).
+
+        Interpolated precision (Manning, Raghavan and Schütze 2008, section 8.4).
+        """
+        hits, all_ = self._cumulated(counts)
+        reached = hits >= recall * hits[:, -1:] - 1e-9
+        return np.asarray(np.where(reached, _ratio(hits, all_, 0), 0).max(1))
+
     def best_dice(self, counts: Counts) -> Values:
         """Largest Dice over all thresholds, (draws,)."""
         return np.asarray(self._dice(counts).max(1))
