@@ -27,7 +27,11 @@ RANKINGS = ("auroc", "sauroc", "bpsn_auroc")
 RATES = ("sensitivity", "false_positive_rate")
 IN_THE_LARGE = "calibration_in_the_large"
 
-EXACT, RESAMPLED, NONE = "Clopper-Pearson", "bootstrap over patients", "one patient has none"
+FEWEST = 5
+"""Patients that a bootstrap is made over; fewer are too much alike from resample to resample."""
+
+EXACT, RESAMPLED = "Clopper-Pearson", "bootstrap over patients"
+NONE = f"none: fewer than {FEWEST} patients"
 
 
 class Estimate(Record):
@@ -95,7 +99,7 @@ def group_figures(cohort: Cohort, groups: Groups, counts: Counts) -> list[Estima
     Rates have Clopper-Pearson intervals where nobody is counted twice. All else has percentile
     intervals over patients; where no resample can differ (all or none of a group's are found, all
     or none of its pairs won) Clopper-Pearson's stand in, over as many patients, or pairs of
-    different patients, as there are. What one patient alone has, be it many slices, could be
+    different patients, as there are. What fewer than `FEWEST` have, be it in many slices, could be
     anything in others.
 
     Args:
@@ -124,7 +128,8 @@ def group_figures(cohort: Cohort, groups: Groups, counts: Counts) -> list[Estima
         known = np.isfinite(cohort.probability)
         for index, group in enumerate(groups.names):
             own = known & groups.members[index, cohort.patient]
-            about = int(own.sum()), len(np.unique(cohort.patient[own])), 0
+            patients = len(np.unique(cohort.patient[own]))
+            about = int(own.sum()), patients, patients
             found.append(_estimate(group, IN_THE_LARGE, value[index], drawn[:, index], about))
     order = {group: index for index, group in enumerate(groups.names)}
     return sorted((one for one in found if one is not None), key=lambda one: order[one.group])
@@ -231,8 +236,8 @@ def _estimate(
         figure: see `Estimate`.
         value: see `Estimate`; NaN where it does not exist.
         drawn: (draws,), of its resamples.
-        counted: n and patients, see `Estimate`, and the independent trials that a value of 0 or 1
-            came of; 0 of them where the figure is no share.
+        counted: n and patients, see `Estimate`, and the independent trials it came of: patients, or
+            pairs of different patients.
     """
     n, patients, trials = counted
     if not np.isfinite(value) or not np.isfinite(drawn).any():
@@ -240,10 +245,10 @@ def _estimate(
     interval = EXACT
     if figure not in (*RANKINGS, IN_THE_LARGE) and n == patients:
         low, high = clopper_pearson(round(value * n), n)
-    elif patients == 1:
-        (low, high), interval = (0.0 if trials else -1.0, 1.0), NONE
-    elif trials and value in (0.0, 1.0):
+    elif figure != IN_THE_LARGE and value in (0.0, 1.0):
         low, high = clopper_pearson(round(value * trials), trials)
+    elif trials < FEWEST:
+        low, high, interval = -1.0 if figure == IN_THE_LARGE else 0.0, 1.0, NONE
     else:
         found, interval = summary(value, drawn), RESAMPLED
         low, high = found.low, found.high

@@ -103,8 +103,19 @@ def test_claims_no_certainty_where_no_resample_differs() -> None:
     # Two pairs of a positive and a negative with nobody in both.
     assert found["all", "auroc"].low == clopper_pearson(2, 2)[0]
     one = found["one", "sensitivity"]
-    assert (one.n, one.low, one.high, one.interval) == (2, 0.0, 1.0, NONE)
+    assert (one.n, one.low, one.interval) == (2, clopper_pearson(1, 1)[0], EXACT)
     assert ("one", "auroc") not in found
+
+
+def test_makes_no_interval_of_a_few_patients_with_many_slices() -> None:
+    patient = np.repeat(np.arange(8), 30)
+    scores = generator(0, "many slices").normal(size=240)
+    cohort = Cohort(scores, np.ones(240, np.bool_), scores > 0, patient, 8)
+    groups = Groups(("two", "all"), np.array([np.arange(8) < 2, np.ones(8, np.bool_)]))
+    draws = patient_counts(8, generator(0, "eight"), 50)
+    two, everybody = group_figures(cohort, groups, draws)
+    assert (two.n, two.low, two.high, two.interval) == (60, 0.0, 1.0, NONE)
+    assert everybody.interval == RESAMPLED
 
 
 def test_compares_probabilities_with_what_came_where_there_are_any() -> None:
