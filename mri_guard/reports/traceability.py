@@ -59,19 +59,16 @@ class _Source(Record):
 
 def requirements() -> tuple[Requirement, ...]:
     """Those of `traceability.yaml`, in its order."""
-    text = files("mri_guard.reports").joinpath("traceability.yaml").read_text()
-    sources = [_Source.model_validate(one) for one in yaml.safe_load(text)]
     return tuple(
         Requirement.model_validate({"source": source.title, **one})
-        for source in sources
+        for source in _sources()
         for one in source.requirements
     )
 
 
 def titles() -> dict[str, str]:
     """Full title of each source by its short one."""
-    text = files("mri_guard.reports").joinpath("traceability.yaml").read_text()
-    return {one["title"]: one["full"] for one in yaml.safe_load(text)}
+    return {source.title: source.full for source in _sources()}
 
 
 def trace(
@@ -96,3 +93,8 @@ def trace(
                 found[file] = fit
         traced.append(Traced(requirement=requirement, figures=found))
     return tuple(traced)
+
+
+def _sources() -> list[_Source]:
+    text = files("mri_guard.reports").joinpath("traceability.yaml").read_text()
+    return [_Source.model_validate(one) for one in yaml.safe_load(text)]
