@@ -32,6 +32,8 @@ ROLES = {
     ("POST", "/users/{user_id}/keys"): ADMIN,
     ("DELETE", "/keys/{key_id}"): ADMIN,
     ("GET", "/metrics"): AUDIT,
+    ("GET", "/monitors"): AUDIT,
+    ("POST", "/monitors/{name}/acknowledge"): ADMIN,
     ("GET", "/senders/quarantines"): AUDIT,
     ("POST", "/senders/quarantines/{quarantine_id}/lift"): ADMIN,
 }
@@ -46,6 +48,7 @@ def concrete(path: str) -> str:
         .replace("{user_id}", "9")
         .replace("{key_id}", "9")
         .replace("{quarantine_id}", "9")
+        .replace("{name}", "score_cusum")
     )
 
 
