@@ -40,7 +40,7 @@ from mri_guard.deidentify import (
     write_identities,
 )
 from mri_guard.determinism import generator
-from mri_guard.errors import BundleError, InputError, SettingsError
+from mri_guard.errors import BundleError, InputError, SettingsError, UnreadableError
 from mri_guard.evaluation.ablation import evaluate_ablation
 from mri_guard.evaluation.ablation import table as ablation_table
 from mri_guard.evaluation.baselines import known_baselines
@@ -79,6 +79,7 @@ from mri_guard.reports.compare import Compared, refused
 from mri_guard.reports.compare import compare as compare_reports
 from mri_guard.reports.compare import load as load_report
 from mri_guard.reports.described_bundle import described
+from mri_guard.reports.evidence_files import read as read_evidence
 from mri_guard.reports.evidence_files import schema as evidence_schema
 from mri_guard.reports.page import whole
 from mri_guard.reports.signature import load_private_key, load_public_key, make_key
@@ -1222,9 +1223,9 @@ def fairness_change(
 
 def _evidence(path: Path) -> Evidence:
     try:
-        return Evidence.load(path)
-    except (OSError, ValidationError) as error:
-        fail(f"{path.name} is no evidence: {type(error).__name__}", CALLED_WRONGLY)
+        return read_evidence([path])[0].evidence
+    except UnreadableError as error:
+        fail(str(error), CALLED_WRONGLY)
 
 
 class _Report(TyperGroup):

@@ -10,6 +10,7 @@ from pydicom import Dataset, dcmread
 from mri_guard.anomaly import VaeScorer, tensors
 from mri_guard.anomaly.scorer import volume
 from mri_guard.attacks import Pgd
+from mri_guard.decision import PERTURBED
 from mri_guard.determinism import generator
 from mri_guard.errors import BundleError
 from mri_guard.journey import Kit
@@ -65,7 +66,7 @@ def make_studies(kit: Kit, folder: Path, seed: int) -> list[Study]:
     for name, expected, reason in (
         ("healthy", Outcome.RELEASE, None),
         ("lesioned", Outcome.REVIEW, None),
-        ("perturbed", Outcome.QUARANTINE, "perturbation-suspected"),
+        ("perturbed", Outcome.QUARANTINE, PERTURBED),
         ("malformed", Outcome.QUARANTINE, "pixel-data-short"),
     ):
         head = rendered(seed, name)

@@ -125,21 +125,15 @@ class Vae(nn.Module):
                 functional.avg_pool3d(finer, (1, 2, 2)) if deep else functional.avg_pool2d(finer, 2)
             )
 
-        features = self.stem(self.seen(window, position))
-        posteriors: list[tuple[Tensor, Tensor]] = []
+        posteriors = self.posteriors(window, position)
+        levels = iter(posteriors)
         prompts: list[Tensor] = []
-        for level, block in enumerate(self.encode):
-            features = block(features)
-            latent, condition = self.config.latents[level], positions[level]
-            if latent:
-                mean, log_variance = self.posterior[level](features).chunk(2, 1)
-                log_variance = log_variance.clamp(*LOG_VARIANCE_RANGE)
-                posteriors.append((mean, log_variance))
-                sample = self._sample(mean, log_variance, generator)
+        for level, prompt in enumerate(self.prompt):
+            condition = positions[level]
+            if self.config.latents[level]:
+                sample = self._sample(*next(levels), generator)
                 condition = torch.cat([sample, condition], 1)
-            prompts.append(self.prompt[level](condition))
-            if level < len(self.down):
-                features = self.down[level](features)
+            prompts.append(prompt(condition))
 
         double = (1.0, 2.0, 2.0) if deep else (2.0, 2.0)
         out = self.decode[-1](prompts[-1])
@@ -148,6 +142,21 @@ class Vae(nn.Module):
             out = self.decode[level](coarse + prompts[level])
         restored = self.head(out)
         return restored[:, 0] if deep else restored, posteriors
+
+    def posteriors(self, window: Tensor, position: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Mean and log variance of each level that has a latent, as `forward` gives them, for half
+        its price: nothing is restored. Arguments as there.
+        """
+        features = self.stem(self.seen(window, position))
+        found: list[tuple[Tensor, Tensor]] = []
+        for level, block in enumerate(self.encode):
+            features = block(features)
+            if self.config.latents[level]:
+                mean, log_variance = self.posterior[level](features).chunk(2, 1)
+                found.append((mean, log_variance.clamp(*LOG_VARIANCE_RANGE)))
+            if level < len(self.down):
+                features = self.down[level](features)
+        return found
 
     def seen(self, window: Tensor, position: Tensor) -> Tensor:
         """Window and position as the channels of the stem; arguments as `forward`."""

@@ -152,13 +152,10 @@ class VaeScorer:
         In three dimensions a slice counts once for each window that it lies in. Arguments and
         errors as `score_tensor`; the model is a `Vae`.
         """
-        view, shape = self._view(image, brain), self.config.model
-        step = context_step(shape.context_mm, gap_mm)
-        positions = view.frame.positions(image.device)
         found = [
             torch.stack([mean.flatten(), log_variance.flatten()])
-            for window, place in parts(shape, view.seen, positions, step)
-            for mean, log_variance in self.model(window, place)[1]
+            for levels in self._posteriors(image, brain, gap_mm)
+            for mean, log_variance in levels
         ]
         return torch.cat(found, 1)
 
@@ -174,20 +171,31 @@ class VaeScorer:
         """
         device = next(self.model.parameters()).device
         image, brain = tensors(preprocessed, device)
-        shape = self.config.model
         with torch.inference_mode():
-            view = self._view(image, brain)
-            step = context_step(shape.context_mm, slice_gap_mm(preprocessed))
-            count = len(view.seen)
-            spread = torch.linspace(0, count - 1, min(count, BATCH_SLICES), device=device)
-            chosen = spread.round().long()
-            positions = view.frame.positions(device)
             found = [
-                [mean.transpose(0, 1).flatten(1) for mean, _ in self.model(window, place)[1]]
-                for window, place in parts(shape, view.seen, positions, step, chosen)
+                [mean.transpose(0, 1).flatten(1) for mean, _ in levels]
+                for levels in self._posteriors(
+                    image, brain, slice_gap_mm(preprocessed), at_most=BATCH_SLICES
+                )
             ]
             levels = [torch.cat(level, 1).mean(1) for level in zip(*found, strict=True)]
         return torch.cat(levels).float().cpu().numpy()
+
+    def _posteriors(
+        self, image: Tensor, brain: Tensor, gap_mm: float, at_most: int | None = None
+    ) -> Iterator[list[tuple[Tensor, Tensor]]]:
+        """Posteriors of each level, some slices at once; of `at_most`, spread evenly, or of all."""
+        if not isinstance(self.model, Vae):
+            raise TypeError("an exported network has no posteriors; wanted the bundle's own")
+        view, shape = self._view(image, brain), self.config.model
+        step = context_step(shape.context_mm, gap_mm)
+        positions, chosen = view.frame.positions(image.device), None
+        if at_most is not None:
+            last = len(view.seen) - 1
+            spread = torch.linspace(0, last, min(last + 1, at_most), device=image.device)
+            chosen = spread.round().long()
+        for window, place in parts(shape, view.seen, positions, step, chosen):
+            yield self.model.posteriors(window, place)
 
     def _view(self, image: Tensor, brain: Tensor) -> View:
         if not bool(brain.any()):

@@ -13,6 +13,9 @@ from mri_guard.records import (
     SecondLook,
 )
 
+PERTURBED = "perturbation-suspected"
+"""Reason of a scan that the perturbation detectors hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPolicy:
@@ -55,7 +58,7 @@ class ThresholdPolicy:
             suspects = perturbation.suspects(self.perturbation_alpha)
             return _held(
                 Priority.HIGH,
-                ["perturbation-suspected", *(f"detector-{name}" for name in suspects)],
+                [PERTURBED, *(f"detector-{name}" for name in suspects)],
                 f"all detectors together p = {perturbation.p_value:.3g}, held at "
                 f"{self.perturbation_alpha:g} and below; most out of line: {', '.join(suspects)}",
             )

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from mri_guard.bundle import Calibration
 from mri_guard.calibration import Budget, Rate
+from mri_guard.decision import PERTURBED
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.at_alpha import PREDICTED, Scored, at_budget
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, proportion
@@ -191,7 +192,7 @@ def _counts(name: str, record: Examination) -> bool:
     if name == "quarantine_rate":
         return record.decision.outcome == "quarantine"
     if name == "perturbation_false_alarm_rate":
-        return "perturbation-suspected" in record.decision.reasons
+        return PERTURBED in record.decision.reasons
     return record.calibrated is not None and record.calibrated.unusual
 
 

@@ -51,8 +51,8 @@ def suffix(of_255: float) -> str:
     return f"{round(of_255, 6):g}".replace(".", "_") + "_255"
 
 
-class Evidence(Record):
-    """What one evaluation found.
+class Measured(Record):
+    """What one evaluation measured, and what is needed to measure it again.
 
     Attributes:
         kind: of evaluation: `detection`, `robustness`, ...
@@ -63,7 +63,6 @@ class Evidence(Record):
         seed: root seed.
         machine: what it ran on.
         metrics: by name.
-        tables: rows that stand beside them, JSON types alone.
     """
 
     kind: str
@@ -74,6 +73,15 @@ class Evidence(Record):
     seed: int
     machine: str
     metrics: dict[str, Metric]
+
+
+class Evidence(Measured):
+    """What one evaluation found.
+
+    Attributes:
+        tables: rows that stand beside the figures, JSON types alone.
+    """
+
     tables: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
 
     def save(self, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.evidence import Metric
+from mri_guard.evaluation.evidence import Measured
 from mri_guard.records import Record
 from mri_guard.reports.applied_model_card import CardPart, applied_model_card
 from mri_guard.reports.evidence_files import EvidenceFile
@@ -35,27 +35,19 @@ class Bundle(Record):
     card: dict[str, str]
 
 
-class Source(Record):
+class Source(Measured):
     """One evidence file, its figures whole, its tables by their number of rows.
 
     Attributes:
         name: of the file without its ending.
         sha256: of the file, hex.
         of_this_bundle: whether the bundle that is reported on is the one that was assessed.
-        kind: see `Evidence`, also for the other fields.
+        tables: rows of each.
     """
 
     name: str
     sha256: str
     of_this_bundle: bool
-    kind: str
-    command: str
-    bundle_digest: str
-    manifest_digest: str
-    code_version: str
-    seed: int
-    machine: str
-    metrics: dict[str, Metric]
     tables: dict[str, int]
 
     @classmethod

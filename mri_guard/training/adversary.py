@@ -154,7 +154,7 @@ def _harm(model: Vae, batch: Batch, window: Tensor, adversary: Adversary) -> Ten
     restored, posteriors = model(window, batch.position)
     if adversary.goal is Goal.POSTERIOR:
         with torch.no_grad():
-            _, clean = model(batch.window, batch.position)
+            clean = model.posteriors(batch.window, batch.position)
         moved = [
             ((mean - before).square() / log_variance.exp()).mean()
             for (mean, _), (before, log_variance) in zip(posteriors, clean, strict=True)

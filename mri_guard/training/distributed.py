@@ -15,6 +15,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mri_guard.anomaly import Vae
 from mri_guard.errors import SettingsError
 
 PATIENCE = timedelta(hours=6)
@@ -105,6 +106,14 @@ class Team:
 
 
 ALONE = Team()
+
+
+def own(model: nn.Module) -> Vae:
+    """The network itself, which `Team.parallel` may have wrapped: for a look without a gradient."""
+    inside = model.module if isinstance(model, DistributedDataParallel) else model
+    if not isinstance(inside, Vae):
+        raise TypeError(f"{type(inside).__name__}; wanted a Vae")
+    return inside
 
 
 def join(device: torch.device | str) -> tuple[Team, torch.device]:

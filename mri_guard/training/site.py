@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mri_guard.bundle import Calibration
 from mri_guard.calibration import Budget, VennAbers, largest
 from mri_guard.calibration.contamination import WhatIf, what_if
+from mri_guard.decision import PERTURBED
 from mri_guard.determinism import generator
 from mri_guard.errors import InputError
 from mri_guard.journey import Kit, examine
@@ -56,7 +57,7 @@ class Seen:
         label: `healthy` or `abnormal`.
         site: where it comes from.
         scores: the scan's and its highest slice's; None where the journey ended before the model.
-        reasons: of the decision.
+        reasons: of the decision without a second look.
     """
 
     label: str
@@ -122,7 +123,8 @@ def one_a_person(rows: Sequence[ManifestRow]) -> tuple[ManifestRow, ...]:
 def seen_by(
     kit: Kit, rows: Sequence[ManifestRow], work: Path, progress: Callable[[], None] = lambda: None
 ) -> tuple[Seen, ...]:
-    """Where each scan ends, as the hospital would have had it.
+    """Where each scan ends, as the hospital would have had it but for a second look: nothing here
+    depends on it, and it costs many screenings.
 
     Args:
         kit: from the bundle.
@@ -130,6 +132,7 @@ def seen_by(
         work: folder that archives may be extracted into.
         progress: called after each scan.
     """
+    kit = replace(kit, second_look=None)
     every = []
     for row in rows:
         try:
@@ -226,7 +229,7 @@ def report(
         abnormal, origin = before.labelled.abnormal, "bundle"
     scored = [one for one in seen if one.label == "healthy" and one.scores]
     unscored = [one for one in seen if one.label == "healthy" and not one.scores]
-    held = Counted.of(sum("perturbation-suspected" in one.reasons for one in scored), len(scored))
+    held = Counted.of(sum(PERTURBED in one.reasons for one in scored), len(scored))
     return SiteReport(
         budget=str(budget),
         delta=delta,

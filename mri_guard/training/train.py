@@ -54,7 +54,7 @@ from mri_guard.training.batches import (
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.curves import Curves
 from mri_guard.training.data import Subject, load_subjects, subject_of
-from mri_guard.training.distributed import ALONE, Team, join
+from mri_guard.training.distributed import ALONE, Team, join, own
 from mri_guard.training.guards import (
     Fitness,
     atlas_ap,
@@ -416,7 +416,7 @@ def train_step(
     )
     if config.adversary and batch.calm is not None:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-            calm = model(batch.calm, batch.position, noise)[1]
+            calm = own(model).posteriors(batch.calm, batch.position)
         led = moved(posteriors, [(one.float(), other.float()) for one, other in calm])
         loss = loss + config.adversary.smooth * led / batch.brain.sum().clamp_min(1)
     optimiser.zero_grad(set_to_none=True)

@@ -8,19 +8,15 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from mri_guard.errors import MriGuardError, NotFoundError, ReviewError
+from mri_guard.errors import NotFoundError
 from services.context import Context
 from services.db.models import Role, User
+from services.deployment import deployment
 from services.identity import service
 from services.identity.endpoints import NAME, UserView
 from services.secrets import Secrets
-from services.settings import Settings
-
-REFUSED = 1
-SET_UP = 3
 
 users_app = typer.Typer(help="Users, roles and API keys.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Lower case letters, digits, dot, dash, underscore.")]
@@ -78,18 +74,9 @@ def revoke_key(key_id: Annotated[int, typer.Argument(help="As shown when it was 
 
 @contextmanager
 def _deployment() -> Iterator[tuple[Session, Secrets]]:
-    """One transaction on the deployment; errors end the program with their exit code."""
-    try:
-        context = Context.open(Settings())
-        try:
-            with context.database.transaction() as session:
-                yield session, context.secrets
-        finally:
-            context.close()
-    except (MriGuardError, SQLAlchemyError) as error:
-        detail = str(error) if isinstance(error, MriGuardError) else type(error).__name__
-        typer.echo(f"refused: {detail}", err=True)
-        raise typer.Exit(REFUSED if isinstance(error, ReviewError) else SET_UP) from error
+    """One transaction on the deployment, made where there is none."""
+    with deployment(Context.open) as context, context.database.transaction() as session:
+        yield session, context.secrets
 
 
 def _id(session: Session, name: str) -> int:

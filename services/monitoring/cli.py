@@ -1,22 +1,16 @@
 """`mri-guard monitors`: exit codes 0 (done), 1 (an alarm stands, or refused), 3 (set-up)."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from mri_guard.errors import MriGuardError, ReviewError
-from services.context import Context
+from services.deployment import deployment
 from services.identity.service import SYSTEM
 from services.monitoring import service
 from services.monitoring.endpoints import MonitorView, view
-from services.settings import Settings
 
 SAID_NO = 1
-SET_UP = 3
 
 monitors_app = typer.Typer(help="Monitors of drift and their alarms.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -25,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @monitors_app.command("list")
 def list_monitors(as_json: Json = False) -> None:
     """Shows where all monitors stand; exits 1 when an alarm stands."""
-    with _deployment() as context, context.database.reading() as session:
+    with deployment() as context, context.database.reading() as session:
         views = [view(row, state) for row, state in service.standing(session).values()]
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in views]))
@@ -45,7 +39,7 @@ def acknowledge(
     as_json: Json = False,
 ) -> None:
     """Ends an alarm whose cause was found; the monitor begins again."""
-    with _deployment() as context, context.database.transaction() as session:
+    with deployment() as context, context.database.transaction() as session:
         key = context.secrets.audit_key
         done = service.acknowledge(session, key, name, by=SYSTEM, new_normal=new_normal)
         one = view(*done)
@@ -55,18 +49,3 @@ def acknowledge(
 def _line(one: MonitorView) -> str:
     since = f"ALARM since {one.alarm_since:%F %T}" if one.alarm_since else "no alarm"
     return f"{one.name}\t{one.scans} scans\t{one.statistic:.2f} of {one.limit:.2f}\t{since}"
-
-
-@contextmanager
-def _deployment() -> Iterator[Context]:
-    """The deployment; errors end the program with their exit code."""
-    try:
-        context = Context.existing(Settings())
-        try:
-            yield context
-        finally:
-            context.close()
-    except (MriGuardError, SQLAlchemyError) as error:
-        detail = str(error) if isinstance(error, MriGuardError) else type(error).__name__
-        typer.echo(f"refused: {detail}", err=True)
-        raise typer.Exit(SAID_NO if isinstance(error, ReviewError) else SET_UP) from error

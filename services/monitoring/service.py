@@ -13,6 +13,7 @@ from pydantic import JsonValue, SecretBytes
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.orm import Session
 
+from mri_guard.decision import PERTURBED
 from mri_guard.determinism import generator
 from mri_guard.errors import ConflictError, NotFoundError
 from mri_guard.monitoring import (
@@ -36,9 +37,6 @@ SCORES = ("score_cusum", "score_martingale")
 
 OPINIONS = {ReaderFinding.NORMAL: True, ReaderFinding.ABNORMAL: False}
 """Whether a finding on what the model sent to review overrides it; other findings do not count."""
-
-SUSPECTED = "perturbation-suspected"
-"""Reason of `ThresholdPolicy`."""
 
 
 def examined(
@@ -73,7 +71,7 @@ def examined(
     if first_of_study:
         seen["site_mix"] = site
     if examination.perturbation is not None:
-        seen["perturbation_rate"] = SUSPECTED in examination.decision.reasons
+        seen["perturbation_rate"] = PERTURBED in examination.decision.reasons
     if examination.calibrated is not None:
         bundle, score = examination.bundle_digest, examination.calibrated.score
         p = _ranked(session, bundle, score, calibration)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
 from mri_guard.attacks import Attack
+from mri_guard.decision import PERTURBED
 from mri_guard.errors import InputError
 from mri_guard.evaluation.calibration import scored
 from mri_guard.evaluation.detection import counted
-from mri_guard.evaluation.robustness.aftermath import NOTICED
 from mri_guard.evaluation.robustness.attacked import Bench, code_digest, strongest
 from mri_guard.evaluation.robustness.plan import DIRECTIONS, LEVELS
 from mri_guard.evaluation.robustness.targets import target_of
@@ -86,6 +86,7 @@ class Seen(Record):
         score: of the scan; None where the model was not reached.
         slices: of every slice; None where one has none.
         lesion: whether each slice shows one; None where nobody knows.
+        probability: see `Assessed`.
     """
 
     rejected: bool
@@ -95,6 +96,7 @@ class Seen(Record):
     score: Finite | None = None
     slices: tuple[Finite | None, ...] = ()
     lesion: tuple[bool, ...] | None = None
+    probability: Finite | None = None
 
 
 Pushed = dict[str, dict[int, Finite]]
@@ -208,6 +210,7 @@ def assessed(
         lesion=tuple(bool(lesion[z]) for z in at),
         clean=furthest({}),
         attacked={budget: furthest(some) for budget, some in attacked.items()},
+        probability=found.probability,
     )
 
 
@@ -270,12 +273,13 @@ def _seen(row: ManifestRow, kit: Kit, work: Path) -> Seen:
     slices = (float(one) if np.isfinite(one) else None for one in found.slices)
     return Seen(
         rejected=False,
-        suspected=NOTICED in journey.examination.decision.reasons,
+        suspected=PERTURBED in journey.examination.decision.reasons,
         threshold=calibrated.threshold,
         slice_threshold=calibrated.slice_threshold,
         score=calibrated.score,
         slices=tuple(slices),
         lesion=None if found.lesion_px is None else tuple((found.lesion_px > 0).tolist()),
+        probability=calibrated.probability.value if calibrated.probability else None,
     )
 
 

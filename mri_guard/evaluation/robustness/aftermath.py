@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mri_guard.decision import PERTURBED
 from mri_guard.journey import Kit, examine
 from mri_guard.perturbation.asked_once import detections
 from mri_guard.phantom import write_dicom_series
@@ -33,9 +34,6 @@ from mri_guard.records import (
 
 LARGEST = 4095
 """Value of 12 bits; a scan is scaled so that its brightest voxel has it."""
-
-NOTICED = "perturbation-suspected"
-"""Reason code of the policy where detectors notice."""
 
 
 class Aftermath(Record):
@@ -61,7 +59,7 @@ class Aftermath(Record):
     @property
     def noticed(self) -> bool:
         """Whether the perturbation detectors held it."""
-        return NOTICED in self.reasons
+        return PERTURBED in self.reasons
 
     def scores(self, goals: NDArray[np.int64]) -> NDArray[np.float64]:
         """Scores of some slices, or of the scan where the goal is -1, NaN where there are none."""

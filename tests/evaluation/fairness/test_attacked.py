@@ -1,56 +1,25 @@
-from dataclasses import replace
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
-import torch
 
-from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.attacks import Pgd
-from mri_guard.calibration import ScoreCalibrator
-from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.fairness import evaluate_fairness
 from mri_guard.evaluation.robustness.plan import suite
 from mri_guard.journey import Kit
-from mri_guard.preprocess import Preprocess
-from tests.evaluation.robustness.test_command import Here, head_is_brain
-from tests.test_journey import KIT
-from tests.toys import TINY, plain_fusion, toy_brain, with_lesion
+from tests.evaluation.toy_kit import attackable, write_manifest
 
 
 @pytest.fixture(scope="module")
 def kit() -> Kit:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = Vae(TINY.model).eval().requires_grad_(False)
-    return replace(
-        KIT,
-        decoder=Here(),
-        preprocess=Preprocess(head_is_brain),
-        scorer=VaeScorer(model, plain_fusion(0.1), TINY),
-        calibrate=ScoreCalibrator((3.0, 4.0, 5.0), 0.05, 0.05, 5.2, "none", 4.9),
-    )
+    return attackable()
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scans")
-    lines = ["scan,mask,subject,label,split,sequence,sex"]
-    for number, (label, sex) in enumerate([("abnormal", "F"), ("healthy", "M")]):
-        toy, mask = toy_brain(generator(0, "fair", number), slices=4, side=64, noise=0.02), ""
-        if label == "abnormal":
-            toy, lesion = with_lesion(toy, amount=0.8, radius=5.0)
-            mask = "lesion.nii.gz"
-            nib.save(nib.Nifti1Image(lesion.astype(np.uint8), toy.affine), folder / mask)
-        voxels = np.where(toy.brain, 400 + 1000 * toy.image, 0).astype(np.float32)
-        nib.save(nib.Nifti1Image(voxels, toy.affine), folder / f"{number}.nii.gz")
-        lines.append(f"{number}.nii.gz,{mask},p{number},{label},test,FLAIR,{sex}")
-    path = folder / "manifest.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    people = [("abnormal", "F", "31"), ("healthy", "M", "67")]
+    return write_manifest(tmp_path_factory.mktemp("scans"), people, slices=4)
 
 
 def evaluate(manifest: Path, kit: Kit, work: Path, of_255: float, attack: Pgd) -> Evidence:

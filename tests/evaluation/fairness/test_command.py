@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from mri_guard import cli
-from mri_guard.calibration import ScoreCalibrator
+from mri_guard.calibration import ScoreCalibrator, VennAbers
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.fairness import (
@@ -22,6 +22,7 @@ from mri_guard.evaluation.fairness import (
     table,
 )
 from mri_guard.evaluation.fairness.assessed import Assessed, cohort
+from mri_guard.fairness.figures import IN_THE_LARGE
 from mri_guard.journey import Kit
 from mri_guard.records import Anomaly, Preprocessed, Scan, Source
 from tests.test_journey import KIT
@@ -125,6 +126,21 @@ def test_finds_the_group_whose_lesions_are_missed(at: Make) -> None:
     assert worst.value > evidence.metrics["scan_worst_gap_sensitivity_expected"].high
     assert evidence.metrics["scan_sensitivity"].value == 0.5
     assert Evidence.model_validate_json(evidence.model_dump_json()) == evidence
+
+
+def test_tells_how_far_probabilities_are_from_what_came_true(
+    manifest: Path, at: Make, tmp_path: Path
+) -> None:
+    labelled = VennAbers.fit(np.linspace(0.3, 1.5, 20).tolist(), np.linspace(1.0, 4.0, 20).tolist())
+    kit = kit_at(2.5)
+    kit = replace(kit, calibrate=replace(kit.calibrate, probability=labelled))
+    evidence = evaluate_fairness(manifest, ["test"], kit, command="x", work=tmp_path, draws=50)
+    men = [row for row in evidence.tables["scans"] if row["patient"] % 2]
+    scores = [row["clean"]["scan"] for row in men]
+    truth = [row["abnormal"] for row in men]
+    excess = np.mean([labelled(one).value for one in scores]) - np.mean(truth)
+    assert figure(evidence, "sex=M", IN_THE_LARGE) == pytest.approx(excess)
+    assert not any(row["figure"] == IN_THE_LARGE for row in at(2.5).tables["figures"])
 
 
 def test_searches_for_the_worst_group_and_tests_it_on_others(at: Make) -> None:

@@ -1,4 +1,3 @@
-import csv
 import io
 import json
 from collections.abc import Callable
@@ -6,22 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from torch import Tensor
 from typer.testing import CliRunner
 
 from mri_guard import bundle, cli
-from mri_guard.anomaly import Vae, VaeScorer
+from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Found, Pgd, Victim
 from mri_guard.calibration import ScoreCalibrator
 from mri_guard.calibration.second_look import SecondLookConfig, SmoothedLook
-from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence
 from mri_guard.evaluation.robustness import evaluate_robustness, table
@@ -29,33 +25,11 @@ from mri_guard.evaluation.robustness.pictures import PLOT
 from mri_guard.evaluation.robustness.plan import Plan, goals, suite
 from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Sanity
 from mri_guard.journey import Kit
-from mri_guard.preprocess import Preprocess
-from mri_guard.readers.dicom_series import read_series
-from mri_guard.readers.nifti import read_nifti
-from mri_guard.records import Format, Preprocessed, Scan, Source
-from tests.test_journey import KIT
-from tests.toys import TINY, plain_fusion, toy_brain, with_lesion
+from mri_guard.records import Preprocessed, Scan
+from tests.evaluation.toy_kit import attackable, write_manifest
 
-SIDE, SLICES = 64, 5
+SLICES = 5
 PEOPLE = [("abnormal", "F", "31"), ("abnormal", "M", "67"), ("healthy", "F", "50")]
-
-
-class Here:
-    """Decodes in this process: these files are ours."""
-
-    def __call__(self, source: Source) -> Scan:
-        if source.format is Format.NIFTI:
-            return read_nifti(source.files[0], source.contrast)
-        return read_series(source.files, source.contrast)
-
-    def close(self) -> None:
-        """There is nothing to let go."""
-
-
-def head_is_brain(
-    image: NDArray[np.float32], head: NDArray[np.bool_], spacing_mm: float
-) -> NDArray[np.bool_]:
-    return head
 
 
 @dataclass(frozen=True)
@@ -84,36 +58,12 @@ PLAN = Plan(
 
 @pytest.fixture(scope="module")
 def kit() -> Kit:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = Vae(TINY.model).eval().requires_grad_(False)
-    return replace(
-        KIT,
-        decoder=Here(),
-        preprocess=Preprocess(head_is_brain),
-        scorer=VaeScorer(model, plain_fusion(0.1), TINY),
-        calibrate=ScoreCalibrator((3.0, 4.0, 5.0), 0.05, 0.05, 5.2, "none", 4.9),
-    )
+    return attackable()
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scans")
-    rows = [["scan", "mask", "subject", "label", "split", "sequence", "sex", "age"]]
-    for index, (label, sex, age) in enumerate(PEOPLE):
-        toy = toy_brain(generator(0, "robust", index), slices=SLICES, side=SIDE, noise=0.02)
-        mask = ""
-        if label == "abnormal":
-            toy, lesion = with_lesion(toy, amount=0.8, radius=5.0)
-            mask = f"{index}m.nii.gz"
-            nib.save(nib.Nifti1Image(lesion.astype(np.uint8), toy.affine), folder / mask)
-        voxels = np.where(toy.brain, 400 + 1000 * toy.image, 0).astype(np.float32)
-        nib.save(nib.Nifti1Image(voxels, toy.affine), folder / f"{index}.nii.gz")
-        rows.append([f"{index}.nii.gz", mask, f"p{index}", label, "test", "FLAIR", sex, age])
-    path = folder / "manifest.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    return path
+    return write_manifest(tmp_path_factory.mktemp("scans"), PEOPLE, SLICES)
 
 
 Run = Callable[..., Evidence]

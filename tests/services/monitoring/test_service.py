@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mri_guard.decision import ThresholdPolicy
+from mri_guard.decision import PERTURBED, ThresholdPolicy
 from mri_guard.determinism import generator
 from mri_guard.errors import ConflictError, NotFoundError
 from mri_guard.monitoring import Ranks, State, normal_score
@@ -122,7 +122,7 @@ def test_counts_what_the_policy_calls_suspected() -> None:
     told = examination()
     suspected = Perturbation(p_values={"one": 0.001})
     decision = ThresholdPolicy(0.01, 0.01)(told.checks, suspected, told.calibrated)
-    assert service.SUSPECTED in decision.reasons
+    assert PERTURBED in decision.reasons
 
 
 def test_ranks_a_score_among_calibration_and_all_before_it(database: Database) -> None:
