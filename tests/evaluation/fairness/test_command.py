@@ -52,8 +52,12 @@ def first_voxel(preprocessed: Preprocessed) -> Anomaly:
     return Anomaly(zeros, zeros, zeros, np.full(2, score), score)
 
 
-def kit_at(threshold: float, decoder: Written | None = None) -> Kit:
-    calibrate = ScoreCalibrator((1.0,) * 100, 0.05, 0.05, threshold, "", threshold)
+def kit_at(
+    threshold: float, decoder: Written | None = None, probability: VennAbers | None = None
+) -> Kit:
+    calibrate = ScoreCalibrator(
+        (1.0,) * 100, 0.05, 0.05, threshold, "", threshold, probability=probability
+    )
     return replace(
         KIT, decoder=decoder or Written(), scorer=first_voxel, calibrate=calibrate,
         bundle_digest=f"threshold {threshold}",
@@ -132,8 +136,7 @@ def test_tells_how_far_probabilities_are_from_what_came_true(
     manifest: Path, at: Make, tmp_path: Path
 ) -> None:
     labelled = VennAbers.fit(np.linspace(0.3, 1.5, 20).tolist(), np.linspace(1.0, 4.0, 20).tolist())
-    kit = kit_at(2.5)
-    kit = replace(kit, calibrate=replace(kit.calibrate, probability=labelled))
+    kit = kit_at(2.5, probability=labelled)
     evidence = evaluate_fairness(manifest, ["test"], kit, command="x", work=tmp_path, draws=50)
     men = [row for row in evidence.tables["scans"] if row["patient"] % 2]
     scores = [row["clean"]["scan"] for row in men]
