@@ -52,18 +52,7 @@ def suffix(of_255: float) -> str:
 
 
 class Measured(Record):
-    """What one evaluation measured, and what is needed to measure it again.
-
-    Attributes:
-        kind: of evaluation: `detection`, `robustness`, ...
-        command: that makes it again.
-        bundle_digest: of the bundle that was assessed.
-        manifest_digest: SHA-256 of the manifest, hex.
-        code_version: of this package: its version and the digest of its source.
-        seed: root seed.
-        machine: what it ran on.
-        metrics: by name.
-    """
+    """What one evaluation measured, and what is needed to measure it again; see `Evidence`."""
 
     kind: str
     command: str
@@ -79,7 +68,15 @@ class Evidence(Measured):
     """What one evaluation found.
 
     Attributes:
-        tables: rows that stand beside the figures, JSON types alone.
+        kind: of evaluation: `detection`, `robustness`, ...
+        command: that makes it again.
+        bundle_digest: of the bundle that was assessed.
+        manifest_digest: SHA-256 of the manifest, hex.
+        code_version: of this package: its version and the digest of its source.
+        seed: root seed.
+        machine: what it ran on.
+        metrics: by name.
+        tables: rows that stand beside them, JSON types alone.
     """
 
     tables: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
