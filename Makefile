@@ -31,7 +31,7 @@ peers:  ## Debian packages of the real programs that tests talk to
 	scripts/install-peers
 
 test: $(INSTALLED) peers  ## all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 fuzz: $(INSTALLED)  ## 200,000 mutated files through checks and readers; goes on where it stopped
 	$(BIN)/python -m tests.fuzz.run -n 200000 --out var/fuzz
