@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from mri_guard import otsu, symmetry
 from mri_guard import preprocess as preprocess_package
-from mri_guard.anomaly import VaeConfig, slice_gap_mm
+from mri_guard.anomaly import VaeConfig, slice_gap_mm, tensors
 from mri_guard.anomaly.frame import View, context_step
 from mri_guard.errors import InputError
 from mri_guard.preprocess import BrainMask, Preprocess
@@ -96,8 +96,7 @@ def subject_of(
         config: of the model that will see it.
     """
     shape = config.model
-    brain = torch.from_numpy(np.ascontiguousarray(np.moveaxis(preprocessed.brain, 2, 0)))
-    image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(preprocessed.image, 2, 0)))
+    image, brain = (part[:, 0] for part in tensors(preprocessed, "cpu"))
     view = View.of(image, brain, shape.multiple, config.intensity_low, config.intensity_high)
     frame, inside = view.frame, view.inside
 

@@ -1,6 +1,7 @@
 """What became of each scan, clean and attacked, without saying whose it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -265,7 +266,7 @@ def _seen(row: ManifestRow, kit: Kit, work: Path) -> Seen:
         source = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)[0]
     except InputError:
         return Seen(rejected=True)
-    journey = examine(source, kit)
+    journey = examine(source, replace(kit, second_look=None))  # asked for nothing here, and dear
     calibrated = journey.examination.calibrated
     found = scored(row, journey)
     if calibrated is None:
