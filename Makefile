@@ -22,10 +22,10 @@ run: $(INSTALLED)  ## the demo, and then it keeps serving
 	$(BIN)/mri-guard demo --keep
 
 report-phantom: $(INSTALLED)  ## an audit report on phantoms alone, to OUT
-	scripts/report phantoms $(or $(OUT),$(error OUT=DIR is wanted))
+	OMP_NUM_THREADS=1 $(MAKE) -f scripts/report.mk -j $(shell nproc) phantoms
 
 report: $(INSTALLED)  ## the same on the development data, hours; goes on where it stopped
-	scripts/report $(or $(DATA),../shared/data) $(or $(OUT),$(error OUT=DIR is wanted))
+	OMP_NUM_THREADS=1 $(MAKE) -f scripts/report.mk -j $(shell nproc) data
 
 peers:  ## Debian packages of the real programs that tests talk to
 	scripts/install-peers

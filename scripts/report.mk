@@ -1,0 +1,77 @@
+# A whole audit report: the evaluate commands, side by side under -j, then `report`. Evidence that is
+# there is kept, so that an interrupted run goes on; remove OUT/evidence to measure anew.
+#   make -f scripts/report.mk -j 2 phantoms OUT=DIR      phantoms alone: anywhere, minutes on two cores
+#   make -f scripts/report.mk data OUT=DIR DATA=DIR      the development data: hours
+BUNDLE ?= bundles/flair
+RUN ?= .venv/bin/mri-guard
+DATA ?= ../shared/data
+OUT := $(or $(OUT),$(error OUT=DIR is wanted))
+work := $(OUT)/work
+to := $(OUT)/evidence
+report = $(RUN) report $^ --bundle $(BUNDLE) --out $(OUT)/report
+evaluate = $(RUN) evaluate $(1) --bundle $(BUNDLE) --out $(work)/$(@F) > $(work)/$(@F).txt && mv $(work)/$(@F) $@
+
+.PHONY: phantoms data
+.DELETE_ON_ERROR:
+$(shell mkdir -p $(work) $(to)/phantoms $(to)/data)
+
+# On phantoms, the dearest first.
+test := $(work)/phantoms/manifest.csv
+train := $(work)/train/manifest.csv
+hostile := $(work)/hostile/manifest.csv
+of_phantoms := robustness certification calibration fairness perturbation detection sanitization sanitization_hostile
+
+phantoms: $(of_phantoms:%=$(to)/phantoms/%.json)
+	$(report)
+$(test):
+	$(RUN) phantom --out $(@D) -n 16 --seed 17 --split test
+$(train):
+	$(RUN) phantom --out $(@D) -n 4 --seed 18 --split train --lesioned-share 0
+$(hostile):
+	$(RUN) hostile --out $(@D)
+$(to)/phantoms/robustness.json: $(test)
+	$(call evaluate,robustness --manifest $< --attack pgd --epsilon 2 --epsilon 8 --steps 3 --goal slices \
+	    --limit-scans 4 --sanity-scans 0 --work $(work)/robustness)
+$(to)/phantoms/certification.json: $(test)
+	$(call evaluate,certification --manifest $< --draws 20 --limit-scans 3 --work $(work)/certification)
+$(to)/phantoms/calibration.json: $(test)
+	$(call evaluate,calibration --manifest $<)
+$(to)/phantoms/fairness.json: $(test)
+	$(call evaluate,fairness --manifest $< --work $(work)/fairness)
+$(to)/phantoms/perturbation.json: $(test)
+	$(call evaluate,perturbation --manifest $< --limit-scans 6 --no-attacks --no-artifacts --work $(work)/perturbation)
+$(to)/phantoms/detection.json: $(test) $(train)
+	$(call evaluate,detection --manifest $< --learn-from $(train) --only position)
+$(to)/phantoms/sanitization.json: $(test)
+	$(call evaluate,sanitization --manifest $<)
+$(to)/phantoms/sanitization_hostile.json: $(hostile)
+	$(call evaluate,sanitization --manifest $<)
+
+# On the development data.
+lgg := $(DATA)/lgg/manifest.csv
+elderly := $(DATA)/elderly/manifest.csv
+baselines := --baselines $(work)/baselines
+of_data := robustness certification calibration fairness perturbation detection detection_elderly sanitization \
+    sanitization_elderly
+
+data: $(of_data:%=$(to)/data/%.json)
+	$(report)
+$(to)/data/robustness.json: $(lgg)
+	$(call evaluate,robustness --manifest $< --attack pgd --attack apgd --epsilon 2 --epsilon 4 --epsilon 8 \
+	    --steps 20 --by sex --by age --by site --work $(work)/robustness)
+$(to)/data/certification.json: $(lgg)
+	$(call evaluate,certification --manifest $< --work $(work)/certification)
+$(to)/data/calibration.json: $(lgg)
+	$(call evaluate,calibration --manifest $<)
+$(to)/data/fairness.json: $(lgg)
+	$(call evaluate,fairness --manifest $< --by sex --by age --by site --work $(work)/fairness)
+$(to)/data/perturbation.json: $(lgg)
+	$(call evaluate,perturbation --manifest $< --work $(work)/perturbation)
+$(to)/data/detection.json: $(lgg)
+	$(call evaluate,detection --manifest $< $(baselines))
+$(to)/data/detection_elderly.json: $(elderly) $(to)/data/detection.json
+	$(call evaluate,detection --manifest $< --split "" --learn-from $(lgg) $(baselines))
+$(to)/data/sanitization.json: $(lgg)
+	$(call evaluate,sanitization --manifest $<)
+$(to)/data/sanitization_elderly.json: $(elderly)
+	$(call evaluate,sanitization --manifest $< --split "")
