@@ -64,6 +64,8 @@ from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
 from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
 from mri_guard.evaluation.perturbation import table as perturbation_table
+from mri_guard.evaluation.poisoning import SHARES, evaluate_poisoning
+from mri_guard.evaluation.poisoning import table as poisoning_table
 from mri_guard.evaluation.robustness import OF_255, Plan, evaluate_robustness, goals, hidden, suite
 from mri_guard.evaluation.robustness import table as robustness_table
 from mri_guard.evaluation.sanitization import evaluate_sanitization
@@ -885,6 +887,79 @@ def ablation(
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, ablation_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def poisoning(
+    manifest: Annotated[list[Path], typer.Option(help="CSV to train on; give it again for more.")],
+    evaluate_manifest: Annotated[
+        Path, typer.Option(help="CSV with lesion masks: what is measured.")
+    ],
+    out: EvidenceOption,
+    split: SplitOption = None,
+    share: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.001,
+            max=1,
+            help="Of the patients, whose lesions are learnt from as healthy; again for more; "
+            "default: 0.05 and 0.2. A training without poison stands beside always.",
+        ),
+    ] = None,
+    poisoned: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--poison", help="Split whose patients these are, train or validation; default: train."
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed", help="Of a training and who is poisoned; again for more; default: 0."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of every training.")] = 900,
+    work: Annotated[
+        Path,
+        typer.Option(
+            help="Trained models and cache: what was trained is read; without poison that is the "
+            "row `full` of an ablation in the same folder."
+        ),
+    ] = Path("var/ablation"),
+    bundle: BundleOption = bundles.DEFAULT,
+    brain_mask: Annotated[
+        Path | None, typer.Option(help="Weights of the brain mask; those of the bundle by default.")
+    ] = None,
+    lesion_shapes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of lesion masks without images, for synthetic lesions."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What detection loses when lesions are hidden among what training takes for healthy.
+
+    Calibrating on such scans is another matter: `calibrate` shows what it costs.
+    """
+    mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundle)
+    try:
+        evidence = evaluate_poisoning(
+            manifest,
+            evaluate_manifest,
+            split or ["test"],
+            config=TrainConfig(steps=steps),
+            seeds=seed or [0],
+            preprocess=Preprocess(mask),
+            work=work,
+            command=_command(),
+            shares=share or SHARES,
+            poisoned=poisoned or ["train"],
+            shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
+            console=errors,
+        )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    _write_evidence(evidence, out, poisoning_table(evidence), as_json=as_json)
 
 
 @evaluate.command()
