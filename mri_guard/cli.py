@@ -31,6 +31,8 @@ from mri_guard.anomaly import VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING, Uncertainty, uncertainty
 from mri_guard.artifacts import ARTIFACTS
 from mri_guard.calibration import Budget, Rate, Workload
+from mri_guard.calibration.label_consistency import FALSE_SHARE
+from mri_guard.calibration.label_consistency import screen as screen_labels
 from mri_guard.calibration.second_look import SecondLookConfig
 from mri_guard.deidentify import (
     FileResult,
@@ -64,6 +66,8 @@ from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
 from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
 from mri_guard.evaluation.perturbation import table as perturbation_table
+from mri_guard.evaluation.poisoning import SHARES, evaluate_poisoning
+from mri_guard.evaluation.poisoning import table as poisoning_table
 from mri_guard.evaluation.robustness import OF_255, Plan, evaluate_robustness, goals, hidden, suite
 from mri_guard.evaluation.robustness import table as robustness_table
 from mri_guard.evaluation.sanitization import evaluate_sanitization
@@ -74,6 +78,7 @@ from mri_guard.phantom.parameters import LOOKS
 from mri_guard.preprocess import Preprocess
 from mri_guard.preprocess.brain_mask import load as load_brain_mask
 from mri_guard.readers import open_sources
+from mri_guard.readers.manifest import read_manifest
 from mri_guard.records import Contrast, Journey, Outcome, Source
 from mri_guard.reports.compare import Compared, refused
 from mri_guard.reports.compare import compare as compare_reports
@@ -100,8 +105,9 @@ from mri_guard.training.config import TrainConfig
 from mri_guard.training.config import large as large_config
 from mri_guard.training.config import volume as volume_config
 from mri_guard.training.healthy_heads import healthy_heads
+from mri_guard.training.labels import known_from, said_of
 from mri_guard.training.lesion_shapes import lesion_shapes as load_lesion_shapes
-from mri_guard.training.site import SiteReport
+from mri_guard.training.site import SiteReport, one_a_person
 
 SAID_NO, CALLED_WRONGLY, BROKEN = 1, 2, 3
 
@@ -651,6 +657,94 @@ def _site_table(report: SiteReport) -> Table:
     return table
 
 
+@app.command("label-consistency")
+@exits
+def label_consistency(
+    manifest: Annotated[Path, typer.Option(help="CSV of labelled scans that are to be believed.")],
+    bundle: BundleOption = bundles.DEFAULT,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", help="To screen; again for more; default: all.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Column that says who sent a label.")] = "reader",
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of scans whose labels are beyond doubt, in the place of the bundle's "
+            "calibration scans; no abnormal label is screened without abnormal ones."
+        ),
+    ] = None,
+    false_share: Annotated[
+        float,
+        typer.Option(
+            min=0.001,
+            max=0.9,
+            help="Of right labels among the flagged, on average; and the probability of any flag "
+            "where all are right.",
+        ),
+    ] = FALSE_SHARE,
+    as_json: JsonOption = False,
+) -> None:
+    """Which labels do not go with their scans? Before they are learnt from or calibrated on.
+
+    Exits 1 where a label or a sender is flagged, or a label could not be screened.
+    """
+    every = read_manifest(manifest)
+    rows = [row for row in every if split is None or row.split in split]
+    if not rows:
+        fail(f"{len(every)} scans, none in the splits {', '.join(split or ())}", CALLED_WRONGLY)
+    known = read_manifest(reference) if reference else ()
+    scores, _ = bundle_module.calibration(bundle)
+    with bundle_module.load(bundle) as kit, _work_folder() as work:
+        trusted, _ = said_of(kit, one_a_person(known), work)
+        said, unscored = said_of(kit, rows, work, by=by)
+    if not said:
+        reasons = sorted({reason for one in unscored for reason in one.reasons})
+        fail(f"none of {len(rows)} scans got a score: {', '.join(reasons)}", SAID_NO)
+    screened = screen_labels(
+        [one.labelled for one in said], known_from(scores, trusted), false_share
+    )
+    document = {
+        "guarantee": screened.guarantee,
+        "fewest": screened.fewest,
+        "labels": [
+            {"scan": str(one.scan), "part": one.part, **one.labelled.model_dump()}
+            | judged.model_dump()
+            for one, judged in zip(said, screened.labels, strict=True)
+        ],
+        "unscreened": screened.unscreened,
+        "unscored": [{"scan": str(one.scan), "reasons": list(one.reasons)} for one in unscored],
+        "senders": [sender.model_dump() for sender in screened.senders],
+    }
+    say(document, _labels_table(document), as_json=as_json)
+    raise typer.Exit(0 if screened.clean and not unscored else SAID_NO)
+
+
+def _labels_table(document: dict[str, Any]) -> Table:
+    """What is doubted, for people."""
+    labels = document["labels"]
+    flagged = [one for one in labels if one["flagged"]]
+    table = Table("scan", "label", "sender", "said", caption=document["guarantee"])
+    for one in flagged:
+        scan = f"{one['scan']}, {one['part']}"
+        table.add_row(scan, one["label"], one["sender"], f"p = {one['p_value']:.3g}")
+    for one in document["unscored"]:
+        table.add_row(one["scan"], "", "", f"no score: {', '.join(one['reasons'])}")
+    for one in document["senders"]:
+        share = f"{one['unusual']} of {one['n']} unusual [{one['low']:.3f}, {one['high']:.3f}]"
+        alone = one["p_value"] is None
+        held = "" if alone else f", others {one['others']:.3f}, p = {one['p_value']:.3g}"
+        mark = "FLAGGED: " if one["flagged"] else ""
+        table.add_row("all", "", one["sender"], f"{mark}{share}{held}")
+    table.add_row("all", "", "", f"{len(flagged)} of {len(labels)} labels flagged")
+    if (document["fewest"] or 0) > 1:
+        too_few = f"fewer than {document['fewest']} wrong ones cannot be flagged: few known scans"
+        table.add_row("all", "", "", too_few)
+    if document["unscreened"]:
+        not_screened = f"{document['unscreened']} labels not screened: no known scan of their kind"
+        table.add_row("all", "", "", not_screened)
+    return table
+
+
 @app.command("calibrate-second-look")
 @exits
 def calibrate_second_look(
@@ -885,6 +979,79 @@ def ablation(
     except KeyboardInterrupt:
         fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, ablation_table(evidence), as_json=as_json)
+
+
+@evaluate.command()
+@exits
+def poisoning(
+    manifest: Annotated[list[Path], typer.Option(help="CSV to train on; give it again for more.")],
+    evaluate_manifest: Annotated[
+        Path, typer.Option(help="CSV with lesion masks: what is measured.")
+    ],
+    out: EvidenceOption,
+    split: SplitOption = None,
+    share: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.001,
+            max=1,
+            help="Of the patients, whose lesions are learnt from as healthy; again for more; "
+            "default: 0.05 and 0.2. A training without poison stands beside always.",
+        ),
+    ] = None,
+    poisoned: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--poison", help="Split whose patients these are, train or validation; default: train."
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--seed", help="Of a training and who is poisoned; again for more; default: 0."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of every training.")] = 900,
+    work: Annotated[
+        Path,
+        typer.Option(
+            help="Trained models and cache: what was trained is read; without poison that is the "
+            "row `full` of an ablation in the same folder."
+        ),
+    ] = Path("var/ablation"),
+    bundle: BundleOption = bundles.DEFAULT,
+    brain_mask: Annotated[
+        Path | None, typer.Option(help="Weights of the brain mask; those of the bundle by default.")
+    ] = None,
+    lesion_shapes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of lesion masks without images, for synthetic lesions."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What detection loses when lesions are hidden among what training takes for healthy.
+
+    Calibrating on such scans is another matter: `calibrate` shows what it costs.
+    """
+    mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundle)
+    try:
+        evidence = evaluate_poisoning(
+            manifest,
+            evaluate_manifest,
+            split or ["test"],
+            config=TrainConfig(steps=steps),
+            seeds=seed or [0],
+            preprocess=Preprocess(mask),
+            work=work,
+            command=_command(),
+            shares=share or SHARES,
+            poisoned=poisoned or ["train"],
+            shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
+            console=errors,
+        )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+    _write_evidence(evidence, out, poisoning_table(evidence), as_json=as_json)
 
 
 @evaluate.command()

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from mri_guard import bundle, cli
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING
-from mri_guard.bundle import Calibration
+from mri_guard.bundle import Calibration, PolicyConfig
 from mri_guard.calibration import LabelledScores, ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.errors import UnreadableError
@@ -24,6 +24,7 @@ from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.records import Scan, Source
 from mri_guard.training.site import Seen, SiteReport, report
+from tests.evaluation.test_calibration import _manifest, _Nifti, _score
 from tests.evaluation.test_detection import manifest
 from tests.test_journey import KIT
 from tests.toys import TINY, plain_fusion, toy_brain
@@ -242,3 +243,73 @@ def test_calibrates_for_a_site_and_says_what_its_scans_say(
     document = json.loads(ran.stdout)
     assert document["digest"] == "ab" * 32
     assert document["report"]["budget"] == "at most 4 false flags among 30 healthy scans a day"
+
+
+def _labels(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, scans: list[tuple[str, float]], *asked: str
+) -> Result:
+    """Screens scans with these labels and scores; a hundred healthy ones are known, 0 to 99."""
+    scored = _manifest(folder, scans)
+    monkeypatch.setattr(bundle, "load", lambda _: replace(KIT, decoder=_Nifti(), scorer=_score))
+    before = Calibration(healthy_scores=HEALTHY, detectors={})
+    monkeypatch.setattr(bundle, "calibration", lambda _: (before, PolicyConfig()))
+    arguments = ["label-consistency", "--manifest", str(scored), *asked]
+    return runner.invoke(cli.app, arguments, env={"COLUMNS": "300"})
+
+
+def test_finds_the_label_that_does_not_go_with_its_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = [("healthy", 50.0), ("healthy", 500.0), ("healthy", 20.0)]
+    ran = _labels(tmp_path, monkeypatch, scans, "--json")
+    assert ran.exit_code == 1, ran.stderr
+    document = json.loads(ran.stdout)
+    assert [one["flagged"] for one in document["labels"]] == [False, True, False]
+    assert document["labels"][1]["p_value"] == pytest.approx(1 / 101)
+    assert document["senders"][0]["sender"] == "not stated"
+    ran = _labels(tmp_path, monkeypatch, scans)
+    said = " ".join(ran.stdout.split())
+    assert "1.nii, scan" in said
+    assert "1 of 3 labels flagged" in said
+    assert "50.nii" not in said
+
+
+def test_exits_0_where_every_label_was_screened_and_none_is_doubted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = _labels(tmp_path, monkeypatch, [("healthy", 50.0), ("healthy", 20.0)])
+    assert ran.exit_code == 0, ran.stderr
+    assert "0 of 2 labels flagged" in ran.stdout
+    assert "fewer than" not in ran.stdout
+    few = _labels(tmp_path, monkeypatch, [("healthy", 50.0)] * 30, "--false-share", "0.05")
+    assert "fewer than 6 wrong ones cannot be flagged" in few.stdout
+
+
+@pytest.mark.parametrize(
+    ("doubted", "said"),
+    [(("abnormal", 500.0), "1 labels not screened"), (("healthy", float("nan")), "no score")],
+)
+def test_does_not_pass_a_label_that_could_not_be_screened(
+    doubted: tuple[str, float], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = _labels(tmp_path, monkeypatch, [("healthy", 50.0), doubted])
+    assert ran.exit_code == 1, ran.stderr
+    assert said in " ".join(ran.stdout.split())
+
+
+def test_screens_against_scans_whose_labels_are_beyond_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "known"
+    folder.mkdir()
+    trusted = _manifest(folder, [*[("healthy", 900.0)] * 9, *[("abnormal", 1000.0)] * 9])
+    scans = [("healthy", 500.0), ("abnormal", 2000.0)]
+    ran = _labels(tmp_path, monkeypatch, scans, "--reference", str(trusted), "--json")
+    assert ran.exit_code == 0, ran.stderr
+    assert [one["p_value"] for one in json.loads(ran.stdout)["labels"]] == [1.0, 1.0]
+
+
+def test_exits_2_for_a_split_without_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = _labels(tmp_path, monkeypatch, [("healthy", 1.0)], "--split", "train")
+    assert ran.exit_code == 2
+    assert "1 scans, none in the splits train" in ran.stderr

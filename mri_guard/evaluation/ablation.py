@@ -1,19 +1,16 @@
 """What each part of the detector is worth: it is taken away, and the rest is measured.
 
-Every row is trained for the same number of steps and measured by `detection`'s own code: same mask,
-same post-processing, same patients. A model that the guards refuse is measured too, and its row
-says so.
+Every row is trained and measured as `trained_rows` says: same steps, same mask, same
+post-processing, same patients.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
@@ -22,40 +19,29 @@ from mri_guard.anomaly import Fusion, FusionConfig, HealthyStatistics, Vae, VaeC
 from mri_guard.anomaly.evidence import KINDS
 from mri_guard.anomaly.residual import GRID, dark_at
 from mri_guard.determinism import generator
-from mri_guard.errors import InputError, SettingsError, UnfitModelError
+from mri_guard.errors import SettingsError
 from mri_guard.evaluation.ablations import ABLATIONS, FULL, Ablation, changed
-from mri_guard.evaluation.detection import COUNTED, DEFINITIONS, Case, Row, assess
-from mri_guard.evaluation.evidence import Evidence, Metric, bootstrapped, code_version, machine
+from mri_guard.evaluation.detection import Case, assess
+from mri_guard.evaluation.evidence import Evidence, code_version, machine
+from mri_guard.evaluation.trained_rows import (
+    FIGURES,
+    Measured,
+    Naming,
+    figures_of,
+    lesioned_cases,
+    refused_seeds,
+    run_of,
+    several,
+)
 from mri_guard.metrics.bootstrap import DRAWS, patient_counts
-from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.preprocess import Preprocess
-from mri_guard.readers import Decoder
-from mri_guard.readers.manifest import digest, read_manifest
+from mri_guard.readers.manifest import digest
 from mri_guard.training.config import TrainConfig
-from mri_guard.training.data import prepared_scan, preprocess_digest
-from mri_guard.training.guards import Fitness, refuse_unfit
 from mri_guard.training.kept import fit_once
 from mri_guard.training.synthetic_lesions import Window
-from mri_guard.training.train import TrainedModel, healthy_evidence, load_groups
+from mri_guard.training.train import healthy_evidence, load_groups
 
-FIGURES = tuple(name for name in DEFINITIONS if name not in COUNTED)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """One ablation, trained from one seed.
-
-    Attributes:
-        ablation: what was taken away.
-        seed: of the training.
-        row: its results.
-        run: how the training went, JSON types alone.
-    """
-
-    ablation: Ablation
-    seed: int
-    row: Row
-    run: dict[str, Any]
+NAMING = Naming("{row}_{figure}", "{figure}_minus_{row}", FULL, "the full model's")
 
 
 def evaluate_ablation(
@@ -101,9 +87,10 @@ def evaluate_ablation(
         KeyboardInterrupt: after the checkpoint was written.
     """
     ablations = _wanted(only)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise SettingsError(f"seeds {list(seeds)}, wanted at least one, each once")
-    cases, refused = _cases(assessed, splits, preprocess, cache=work / "cache", console=console)
+    several(seeds)
+    cases, refused = lesioned_cases(
+        assessed, splits, preprocess, cache=work / "cache", console=console
+    )
     measured = [
         one
         for weights in dict.fromkeys(ablation.weights for ablation in ablations)
@@ -129,7 +116,7 @@ def evaluate_ablation(
         code_version=code_version(),
         seed=seeds[0],
         machine=machine(),
-        metrics=_metrics(ablations, measured, counts),
+        metrics=figures_of({one.name: one.sentence for one in ablations}, measured, counts, NAMING),
         tables={
             "setting": [
                 {
@@ -180,10 +167,7 @@ def table(evidence: Evidence) -> Table:
                 if over and first
                 else "–"
             )
-        unfit = [run for run in runs if run["row"] == name and run["refused"]]
-        # In short; the evidence has the figures.
-        told = [f"refused, seed {run['seed']}: {run['refused'].split(':')[0]}" for run in unfit]
-        printed.add_row(name.replace("_", " "), *cells, "\n".join(told) or "passed")
+        printed.add_row(name.replace("_", " "), *cells, refused_seeds(runs, name))
     return printed
 
 
@@ -193,35 +177,6 @@ def _wanted(only: Collection[str]) -> list[Ablation]:
     if missing:
         raise SettingsError(f"no row {', '.join(missing)}; wanted any of {', '.join(known)}")
     return [ablation for ablation in ABLATIONS if not only or ablation.name in only]
-
-
-def _cases(
-    manifest: Path,
-    splits: Sequence[str],
-    preprocess: Preprocess,
-    *,
-    cache: Path,
-    console: Console | None,
-) -> tuple[list[Case], list[dict[str, Any]]]:
-    """Scans to measure on, patients numbered from 0, and the reason for each that is none."""
-    rows = [row for row in read_manifest(manifest) if row.split in splits]
-    maker = preprocess_digest(preprocess)
-    numbers: dict[str, int] = {}
-    cases, refused = [], []
-    with Decoder() as decoder:
-        for row in track(rows, "reading", console=console, disable=console is None):
-            try:
-                prepared, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
-            except InputError as error:
-                refused.append({"reason": error.reason, "detail": error.detail})
-                continue
-            if lesion is None:
-                lesion = np.zeros(prepared.brain.shape, dtype=np.bool_)
-            number = numbers.setdefault(row.subject, len(numbers))
-            cases.append(Case(number, row.subject, prepared, lesion))
-    if not any(case.lesion.any() for case in cases):
-        raise SettingsError(f"{len(cases)} scans examined; wanted scans with lesions")
-    return cases, refused
 
 
 def _measured(
@@ -271,7 +226,8 @@ def _measured(
                 sorted({case.subject for case in cases}),
                 console,
             )
-            yield Measured(ablation, seed, row, _run(ablation, seed, row, model, settings))
+            run = run_of(ablation.name, seed, row, model, settings)
+            yield Measured(ablation.name, seed, row, run | {"weights": ablation.weights})
 
 
 def mapped(
@@ -312,88 +268,3 @@ def _as_it_is(config: FusionConfig) -> Fusion:
     """Evidence over a healthy mean of 0 and a spread of 1 everywhere: smoothed, nothing else."""
     nothing = HealthyStatistics(torch.zeros(GRID), torch.ones(GRID))
     return Fusion(dict.fromkeys(KINDS, nothing), nothing, config)
-
-
-def _run(
-    ablation: Ablation, seed: int, row: Row, model: TrainedModel, config: TrainConfig
-) -> dict[str, Any]:
-    """How the training went that the row's weights come from, and the row's figures."""
-    report = model.report
-    once = np.ones((1, row.slices.patients), dtype=np.int64)
-    figures = row.figures()
-    values = {name: float(figures[name](once)[0]) for name in FIGURES}
-    return {
-        "row": ablation.name,
-        "seed": seed,
-        "weights": ablation.weights,
-        "refused": refusal(report, config),
-        "steps": config.steps,
-        "chosen_step": report["chosen_step"],
-        "seconds_of_the_last_call": report["seconds_of_this_call"],
-        "made_by": report["made_by"],
-        "fitness": report["fitness"],
-        "atlas_held_out_ap": report["atlas_held_out_ap"],
-        **{name: round(value, 4) if np.isfinite(value) else None for name, value in values.items()},
-    }
-
-
-def refusal(report: dict[str, Any], config: TrainConfig) -> str | None:
-    """Why the guards refuse a model; None where they let it pass.
-
-    Args:
-        report: of its training.
-        config: of its training.
-    """
-    fitness = Fitness.model_validate(report["fitness"])
-    try:
-        refuse_unfit(
-            fitness, report["atlas_held_out_ap"], config.smallest_nats, config.smallest_undone
-        )
-    except UnfitModelError as error:
-        return str(error)
-    return None
-
-
-def _metrics(
-    ablations: Sequence[Ablation], measured: Sequence[Measured], counts: Counts
-) -> dict[str, Metric]:
-    """Figures of each row, and the full model's less each other row's; those that exist."""
-    once = np.ones((1, counts.shape[1]), dtype=np.int64)
-    metrics: dict[str, Metric] = {}
-
-    def add(name: str, values: Sequence[float], drawn: Values, definition: str) -> None:
-        """Over patients for the first seed's value, and over seeds for all values."""
-        first = f"{definition}; of the first seed"
-        of_patients = bootstrapped(values[0], drawn, counts.shape[1], "patients", first)
-        if of_patients is None or not np.isfinite(values).all():
-            return
-        metrics[name] = of_patients
-        metrics[f"{name}_over_seeds"] = Metric(
-            value=float(np.mean(values)),
-            low=min(values),
-            high=max(values),
-            n=len(values),
-            unit="seeds",
-            definition=f"{definition}; mean over the seeds, lowest and highest of them",
-        )
-
-    for figure in FIGURES:
-        full: tuple[list[float], Values] | None = None
-        for ablation in ablations:
-            rows = [one.row for one in measured if one.ablation == ablation]
-            functions = [row.figures()[figure] for row in rows]
-            values = [float(function(once)[0]) for function in functions]
-            drawn = functions[0](counts)
-            definition = f"{ablation.name} ({ablation.sentence}): {DEFINITIONS[figure]}"
-            add(f"{ablation.name}_{figure}", values, drawn, definition)
-            if ablation.name == FULL:
-                full = (values, drawn)
-            elif full is not None:
-                add(
-                    f"{figure}_minus_{ablation.name}",
-                    [ours - theirs for ours, theirs in zip(full[0], values, strict=True)],
-                    full[1] - drawn,
-                    f"the full model's {figure} less that of {ablation.name}, paired by patient "
-                    "and by seed",
-                )
-    return metrics

@@ -135,7 +135,8 @@ def load_subjects(
 ) -> list[Subject]:
     """Those of the scans that have lesion-free windows, in the manifest's order.
 
-    A scan that cannot be read or preprocessed is left out, and the log says why.
+    A scan that cannot be read or preprocessed is left out, and so is an abnormal one without a
+    mask, of which nobody knows what is healthy; the log says why.
 
     Args:
         rows: of a manifest.
@@ -148,6 +149,10 @@ def load_subjects(
     subjects = []
     with Decoder() as decoder:
         for row in rows:
+            if row.label == "abnormal" and row.mask is None:
+                logger.warning("an abnormal scan without a mask is left out: %s split", row.split)
+                progress()
+                continue
             try:
                 prepared, lesion = prepared_scan(row, preprocess, maker, decoder, cache)
             except InputError as error:

@@ -1,7 +1,7 @@
 """A site's own scans through the bundle's journey, and what their scores say of its thresholds."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.metrics.two_samples import TwoSamples, compared
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.readers.sources import open_sources
-from mri_guard.records import Contrast, Finite, Record, Share
+from mri_guard.records import Anomaly, Contrast, Finite, Journey, Record, Share
 from mri_guard.training.calibrate import scan_scores
 
 DOUBTFUL = 0.05
@@ -120,11 +120,12 @@ def one_a_person(rows: Sequence[ManifestRow]) -> tuple[ManifestRow, ...]:
     return tuple(kept)
 
 
-def seen_by(
+def journeys(
     kit: Kit, rows: Sequence[ManifestRow], work: Path, progress: Callable[[], None] = lambda: None
-) -> tuple[Seen, ...]:
-    """Where each scan ends, as the hospital would have had it but for a second look: nothing here
-    depends on it, and it costs many screenings.
+) -> Iterator[tuple[Journey | None, tuple[str, ...]]]:
+    """Each scan's journey, as the hospital would have had it but for a second look: nothing here
+    depends on it, and it costs many screenings. None where the scan cannot be opened; and the
+    reasons of the decision.
 
     Args:
         kit: from the bundle.
@@ -133,19 +134,33 @@ def seen_by(
         progress: called after each scan.
     """
     kit = replace(kit, second_look=None)
-    every = []
     for row in rows:
         try:
             (source, *_) = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)
         except InputError as error:
-            every.append(Seen(row.label, row.site, None, (error.reason,)))
+            yield None, (error.reason,)
         else:
             journey = examine(source, kit)
-            anomaly = journey.anomaly if journey.examination.calibrated else None
-            scores = scan_scores(anomaly) if anomaly else None
-            reasons = journey.examination.decision.reasons
-            every.append(Seen(row.label, row.site, scores, reasons))
+            yield journey, journey.examination.decision.reasons
         progress()
+
+
+def scored(journey: Journey | None) -> Anomaly | None:
+    """What the model found; None where the journey ended before its score meant anything."""
+    if journey is None or journey.examination.calibrated is None:
+        return None
+    return journey.anomaly
+
+
+def seen_by(
+    kit: Kit, rows: Sequence[ManifestRow], work: Path, progress: Callable[[], None] = lambda: None
+) -> tuple[Seen, ...]:
+    """Where each scan ends; arguments as `journeys`."""
+    every = []
+    for row, (journey, reasons) in zip(rows, journeys(kit, rows, work, progress), strict=True):
+        anomaly = scored(journey)
+        scores = scan_scores(anomaly) if anomaly else None
+        every.append(Seen(row.label, row.site, scores, reasons))
     return tuple(every)
 
 

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +80,9 @@ CHECKPOINT = "training.safetensors"
 
 AFTER_TRAINING = {"fusion", "top_share", "slice_top_share", "smallest_slice_px"}
 """Fields of `VaeConfig` that no step depends on."""
+
+AS_HEALTHY = {"label": "healthy", "mask": None}
+"""What a manifest would say of a scan whose lesion nobody knows of."""
 
 MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}
 """By dimensions. A fifth faster in two."""
@@ -496,13 +499,30 @@ def load_groups(
     *,
     cache: Path,
     console: Console | None,
+    taken_for_healthy: Collection[Path] = (),
 ) -> list[list[Subject]]:
     """Subjects of one split, by manifest; manifests without any are left out.
+
+    Args:
+        manifests: CSV files.
+        split: of them.
+        preprocess: as the bundle will use it.
+        config: of the model that will see them.
+        cache: folder for preprocessed scans.
+        console: where progress is shown; None shows none.
+        taken_for_healthy: scans of which neither label nor mask is believed.
 
     Raises:
         SettingsError: no manifest has a lesion-free window in this split.
     """
-    rows = [[row for row in read_manifest(path) if row.split == split] for path in manifests]
+    rows = [
+        [
+            row.model_copy(update=AS_HEALTHY) if row.scan in taken_for_healthy else row
+            for row in read_manifest(path)
+            if row.split == split
+        ]
+        for path in manifests
+    ]
     groups = []
     with _bar(console, f"reading {split}", sum(map(len, rows)), 0) as advance:
         for some in rows:

@@ -17,10 +17,11 @@ from mri_guard.anomaly.evidence import KINDS
 from mri_guard.cli import app
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation import ablation as module
-from mri_guard.evaluation.ablation import FIGURES, evaluate_ablation, mapped, refusal, table
+from mri_guard.evaluation import trained_rows as module
+from mri_guard.evaluation.ablation import evaluate_ablation, mapped, table
 from mri_guard.evaluation.ablations import ABLATIONS, FULL, Ablation
 from mri_guard.evaluation.evidence import Evidence
+from mri_guard.evaluation.trained_rows import FIGURES, refusal
 from mri_guard.preprocess import Preprocess
 from mri_guard.records import Record
 from mri_guard.training import kept

@@ -26,6 +26,7 @@ from mri_guard.training.data import (
 )
 from mri_guard.training.mining import odds
 from mri_guard.training.synthetic_lesions import HELD_OUT, TRAINED, kinds
+from mri_guard.training.train import AS_HEALTHY
 from tests.toys import TINY, TINY_VOLUME, toy_brain
 
 TOUCHED = 12
@@ -101,6 +102,24 @@ def test_reads_a_scan_once_and_its_cache_after_that(tmp_path: Path) -> None:
     assert np.array_equal(once[0].image, again[0].image)
     assert np.array_equal(once[0].centres, again[0].centres)
     assert np.flatnonzero(~once[0].lesion_free).size == 3
+
+
+def test_learns_nothing_from_an_abnormal_scan_without_a_mask(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (row,) = read_manifest(manifest(tmp_path))
+    rows = [row, row.model_copy(update={"mask": None}), row.model_copy(update=AS_HEALTHY)]
+    done: list[None] = []
+    subjects = load_subjects(
+        rows,
+        Preprocess(HeadIsBrain()),
+        TINY,
+        cache=tmp_path / "cache",
+        progress=lambda: done.append(None),
+    )
+    assert [subject.lesion_free.all() for subject in subjects] == [False, True]
+    assert len(done) == 3
+    assert "an abnormal scan without a mask is left out: train split" in caplog.text
 
 
 def test_lets_two_processes_fill_one_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
