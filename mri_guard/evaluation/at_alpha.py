@@ -19,7 +19,7 @@ from scipy import ndimage
 from mri_guard.bundle import Calibration
 from mri_guard.calibration import Budget, Rate, false_positive_band, largest
 from mri_guard.determinism import generator
-from mri_guard.evaluation.evidence import Metric, bootstrapped, proportion
+from mri_guard.evaluation.evidence import Metric, proportion, share_of
 from mri_guard.metrics.bootstrap import patient_counts
 
 PREDICTED = "_predicted"
@@ -215,20 +215,15 @@ def _slice_figures(
     flagged = slices[:, 2] > limit.threshold
 
     def share(some: NDArray[np.bool_], what: str) -> Metric | None:
-        if not some.any():
-            return None
-        hits, all_ = (
-            np.bincount(patient[which], minlength=len(subjects)) for which in (some & flagged, some)
-        )
-        drawn = counts @ all_
-        return bootstrapped(
-            float(hits.sum() / all_.sum()),
-            np.divide(counts @ hits, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0),
-            int(all_.sum()),
-            "slices",
-            f"share of {what} with a score above {limit.threshold:.4f}, the exact "
+        return share_of(
+            flagged,
+            some,
+            patient,
+            counts,
+            unit="slices",
+            definition=f"share of {what} with a score above {limit.threshold:.4f}, the exact "
             f"threshold of {limit.budget} from the highest slice of each of {made_from}; of "
-            f"{int((all_ > 0).sum())} patients whose scans got a score",
+            f"{len(np.unique(patient[some]))} patients whose scans got a score",
         )
 
     figures = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 
 import mri_guard
@@ -112,6 +113,39 @@ def bootstrapped(value: float, drawn: Values, n: int, unit: str, definition: str
     if not np.isfinite(value) or not np.isfinite(drawn).any():
         return None  # e.g. no two slices at like positions
     return Metric(**summary(value, drawn).model_dump(), n=n, unit=unit, definition=definition)
+
+
+def share_of(
+    hits: NDArray[np.bool_],
+    of: NDArray[np.bool_],
+    patient: NDArray[np.int64],
+    counts: Counts,
+    *,
+    unit: str,
+    definition: str,
+) -> Metric | None:
+    """A share with its interval over patients: exact where each has one, and where all of it is hit
+    or none, which no resample would doubt (then as if each patient were one trial).
+
+    Args:
+        hits: bool, (n,).
+        of: bool, (n,); None where there are none.
+        patient: int64, (n,), index of the patient.
+        counts: as `patient_counts` gives it.
+        unit: see `Metric`.
+        definition: see `Metric`.
+    """
+    n, patients = int(of.sum()), len(np.unique(patient[of]))
+    if not n:
+        return None
+    hit, all_ = (np.bincount(patient[some], minlength=counts.shape[1]) for some in (hits & of, of))
+    value = float(hit.sum() / n)
+    if n == patients or value in (0.0, 1.0):
+        low, high = clopper_pearson(round(value * patients), patients)
+        return Metric(value=value, low=low, high=high, n=n, unit=unit, definition=definition)
+    drawn = counts @ all_
+    shares = np.divide(counts @ hit, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+    return bootstrapped(value, shares, n, unit, definition)
 
 
 def code_version() -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_guard.evaluation.evidence import Metric, resampled
+from mri_guard.evaluation.evidence import Metric, resampled, share_of
 from mri_guard.fairness import SHARES, Cohort, Groups, Rate, rate_gaps, strata_of
 from mri_guard.metrics.by_patient import Counts, Slices, Values
 
@@ -34,6 +34,8 @@ ARRAYS = ("clean", "worst", "truth", "position", "patient", "tried", "first")
 
 Figure = Callable[[Counts], Values]
 """A figure as a function of how often each patient counts."""
+Hits = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+"""What is hit, and of what, bool, (n,) each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,27 +77,20 @@ class Attacked:
         """The same for ranking."""
         return Slices(self.scores(side), self.truth, self.position, self.patient, self.patients)
 
-    def rate(self, side: Side, threshold: float) -> Figure:
-        """Share above the threshold: of what shows a lesion for `evade`, of the rest for `alarm`.
+    def rate(self, side: Side, threshold: float) -> Hits:
+        """What is above the threshold: of what shows a lesion for `evade`, of the rest for `alarm`.
 
         Args:
             side: not `both`.
             threshold: of scores.
         """
         counted = self.truth if side == "evade" else ~self.truth
-        return self._share(counted & (self.scores(side) > threshold), counted)
+        return self.scores(side) > threshold, counted
 
-    def success(self, side: Side, threshold: float) -> Figure:
-        """Share of decisions that were right and are turned over; of what was attacked."""
-        right = self._right(side, threshold)
+    def success(self, side: Side, threshold: float) -> Hits:
+        """Decisions that are turned over; of those that were right and attacked."""
         over = (self.worst > threshold) != (self.clean > threshold)
-        return self._share(right & over, right)
-
-    def counted(self, side: Side, threshold: float | None = None) -> int:
-        """What that side's rates are taken of; with a threshold, what its success is taken of."""
-        if threshold is None:
-            return int((self.truth if side == "evade" else ~self.truth).sum())
-        return int(self._right(side, threshold).sum())
+        return over, self._right(side, threshold)
 
     def succeeded(self, side: Side, threshold: float) -> NDArray[np.bool_]:
         """What was right, and passed the victim's threshold, which is this one, at a known look."""
@@ -125,16 +120,6 @@ class Attacked:
         return np.asarray(
             self.tried & (self.truth & above if side == "evade" else ~self.truth & ~above)
         )
-
-    def _share(self, hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Figure:
-        return share(hits, of, self.patient, self.patients)
-
-
-def share(
-    hits: NDArray[np.bool_], of: NDArray[np.bool_], patient: NDArray[np.int64], patients: int
-) -> Figure:
-    """Hits over all as a function of how often each patient counts; NaN where there are none."""
-    return ratio(hits.astype(np.float64), of.astype(np.float64), patient, patients)
 
 
 def ratio(part: Values, whole: Values, patient: NDArray[np.int64], patients: int) -> Figure:
@@ -214,19 +199,20 @@ def figures(
         at = f"above the fixed threshold {threshold:.4f} ({called.replace('_', ' ')})"
         for side, rate, kind in RATES:
             what = f"{unit} {kind} lesion"
-            found[f"{rate}_{side}_{called}"] = resampled(
-                rows.rate(side, threshold),
+            found[f"{rate}_{side}_{called}"] = share_of(
+                *rows.rate(side, threshold),
+                rows.patient,
                 counts,
-                rows.counted(side),
-                unit,
-                f"share of {what} {at}, under the {side} attack; of {present} patients",
+                unit=unit,
+                definition=f"share of {what} {at}, under the {side} attack; of {present} patients",
             )
-            found[f"success_{side}_{called}"] = resampled(
-                rows.success(side, threshold),
+            found[f"success_{side}_{called}"] = share_of(
+                *rows.success(side, threshold),
+                rows.patient,
                 counts,
-                rows.counted(side, threshold),
-                unit,
-                f"share of attacked {what} that were rightly {'' if side == 'evade' else 'not '}"
+                unit=unit,
+                definition=f"share of attacked {what} that were rightly "
+                f"{'' if side == 'evade' else 'not '}"
                 f"{at} and are turned over",
             )
             if called == own:

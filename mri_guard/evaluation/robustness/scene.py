@@ -13,7 +13,7 @@ from mri_guard.attacks import Threat
 from mri_guard.calibration import ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.evaluation.detection import counted, in_slices, slice_positions
-from mri_guard.evaluation.evidence import Metric, resampled, suffix
+from mri_guard.evaluation.evidence import Metric, resampled, share_of, suffix
 from mri_guard.evaluation.robustness.attacked import Bench, Level, Target
 from mri_guard.evaluation.robustness.figures import (
     RATES,
@@ -24,7 +24,6 @@ from mri_guard.evaluation.robustness.figures import (
     figures,
     joined,
     ratio,
-    share,
 )
 from mri_guard.evaluation.robustness.plan import (
     DIRECTIONS,
@@ -320,8 +319,7 @@ class Scene:
     ) -> Metric | None:
         """A share with its interval, or None."""
         patient = np.array([self.patients[number] for number in targets], dtype=np.int64)
-        figure = share(hits & of, of, patient, self.count)
-        return resampled(figure, self.counts, int(of.sum()), unit, definition)
+        return share_of(hits, of, patient, self.counts, unit=unit, definition=definition)
 
     def _groups(self, name: str) -> Groups:
         """Patients by the value of a column; of a patient with several scans the first counts."""
