@@ -23,6 +23,7 @@ ROLES = {
     ("GET", "/cases/{case_id}/map.nii.gz"): CASES,
     ("POST", "/cases/{case_id}/claim"): REVIEW,
     ("POST", "/cases/{case_id}/release"): REVIEW,
+    ("POST", "/cases/{case_id}/impression"): REVIEW,
     ("POST", "/cases/{case_id}/decide"): REVIEW,
     ("GET", "/audit"): AUDIT,
     ("GET", "/audit/verify"): AUDIT,
