@@ -25,6 +25,7 @@ ROLES = {
     ("POST", "/cases/{case_id}/release"): REVIEW,
     ("POST", "/cases/{case_id}/impression"): REVIEW,
     ("POST", "/cases/{case_id}/decide"): REVIEW,
+    ("GET", "/reliance"): frozenset({Role.AUDITOR}),
     ("GET", "/audit"): AUDIT,
     ("GET", "/audit/verify"): AUDIT,
     ("GET", "/users"): ADMIN,
