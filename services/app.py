@@ -17,6 +17,7 @@ from services.intake.endpoints import router as intake
 from services.intake.sender_endpoints import router as senders
 from services.monitoring.endpoints import router as monitors
 from services.review.endpoints import router as review
+from services.review.reliance_endpoints import router as reliance
 
 logger = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     errors.install(app)
-    for router in (intake, senders, review, audit, identity, monitors):
+    for router in (intake, senders, review, reliance, audit, identity, monitors):
         app.include_router(router)
     for router in (health.router, metrics.router, docs):
         app.include_router(router)

@@ -14,6 +14,7 @@ from services.audit.cli import audit_app
 from services.identity.cli import users_app
 from services.intake.cli import senders_app
 from services.monitoring.cli import monitors_app
+from services.review.cli import reliance
 from services.settings import Settings
 
 __all__ = ["app"]
@@ -22,6 +23,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(users_app, name="users")
 app.add_typer(senders_app, name="senders")
 app.add_typer(monitors_app, name="monitors")
+app.command()(reliance)
 
 
 @app.command()

@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     claim_minutes: float = Field(30.0, gt=0)
     """A radiologist's claim on a case ends after so long without a decision."""
 
+    blind_share: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """Share of studies whose readers record a first impression before the model speaks; 0 is none,
+    1 is all."""
+
+    blind_seed: int = Field(0, ge=0)
+    """Of the draw of those studies."""
+
     max_instance_mb: int = Field(512, gt=0)
     """A larger instance is refused on the wire."""
 

@@ -43,6 +43,7 @@ from services.db.models import Case, Instance, Series, WorkState
 from services.intake import probing
 from services.intake.spool import Spool
 from services.monitoring import service as monitoring
+from services.review.blinding import blinded
 from services.settings import Settings
 from services.threads import share_cores
 
@@ -272,9 +273,10 @@ def _finish(
                 )
             )
         )
-        _audit(context, session, case_id, task, examination)
+        case = _case(context, case_id, task, examination, superseded=bool(newer))
+        _audit(context, session, task, case, examination)
         _monitor(context, session, kit, task, examination=examination, latents=latents)
-        session.add(_case(case_id, task, examination, superseded=bool(newer)))
+        session.add(case)
     return case_id, decision
 
 
@@ -325,9 +327,9 @@ def _cancel(context: Context, task: Task) -> None:
 
 
 def _audit(
-    context: Context, session: Session, case_id: str, task: Task, examination: Examination
+    context: Context, session: Session, task: Task, case: Case, examination: Examination
 ) -> None:
-    calibrated = examination.calibrated
+    settings, calibrated = context.settings, examination.calibrated
     payload: dict[str, JsonValue] = {
         "series": task.series_digest,
         "revision": task.held.revision,
@@ -338,13 +340,16 @@ def _audit(
         "p_value": calibrated.p_value if calibrated else None,
         "bundle_digest": examination.bundle_digest,
         "source_digests": list(examination.source_digests),
+        "blinded": case.blinded,
+        "blind_share": settings.blind_share,
+        "blind_seed": settings.blind_seed,
     }
     chain.append(
         session,
         context.secrets.audit_key,
         event="examination.decided",
         actor=ACTOR,
-        subject=f"case:{case_id}",
+        subject=f"case:{case.id}",
         payload=payload,
     )
 
@@ -374,8 +379,11 @@ def _monitor(
     )
 
 
-def _case(case_id: str, task: Task, examination: Examination, *, superseded: bool) -> Case:
-    decision, calibrated = examination.decision, examination.calibrated
+def _case(
+    context: Context, case_id: str, task: Task, examination: Examination, *, superseded: bool
+) -> Case:
+    settings, decision = context.settings, examination.decision
+    calibrated = examination.calibrated
     state = WorkState.SCHEDULED
     if superseded:
         state = WorkState.CANCELED
@@ -393,6 +401,9 @@ def _case(case_id: str, task: Task, examination: Examination, *, superseded: boo
         score=calibrated.score if calibrated else None,
         p_value=calibrated.p_value if calibrated else None,
         examination=examination.model_dump(mode="json"),
+        blinded=blinded(
+            task.study_digest, decision.outcome, settings.blind_share, settings.blind_seed
+        ),
         state=state,
         created_at=clock.now(),
     )

@@ -102,6 +102,14 @@ class ReaderFinding(StrEnum):
     NON_DIAGNOSTIC = "non-diagnostic"
 
 
+class Confidence(StrEnum):
+    """How sure a reader is of a first impression."""
+
+    LOW = "low"
+    MODERATE = "moderate"
+    HIGH = "high"
+
+
 class Series(Base):
     """One DICOM series as it arrives. A late instance reopens it as the next revision."""
 
@@ -178,6 +186,8 @@ class Case(Base):
     p_value: Mapped[float | None]
     examination: Mapped[dict[str, Any]]
     """`mri_guard.records.Examination` as JSON."""
+    blinded: Mapped[bool] = mapped_column(default=False)
+    """Each reader records a first impression before they are told what the model says."""
     state: Mapped[WorkState] = mapped_column(word(WorkState))
     """A released case is COMPLETED at once; the others are SCHEDULED for a reader."""
     version: Mapped[int] = mapped_column(default=1)
@@ -212,8 +222,10 @@ class ReviewEvent(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
     at: Mapped[datetime]
     action: Mapped[str] = mapped_column(String(16))
-    """claim, release or decide."""
+    """claim, release, impression or decide."""
     finding: Mapped[ReaderFinding | None] = mapped_column(word(ReaderFinding))
+    confidence: Mapped[Confidence | None] = mapped_column(word(Confidence))
+    """Of an impression."""
     note: Mapped[str] = mapped_column(String(2000), default="")
     version: Mapped[int]
     """Of the case after the act."""

@@ -19,6 +19,7 @@ from services.review.records import (
     ClaimView,
     DecideBody,
     EventView,
+    ImpressionBody,
 )
 from services.review.service import Desk, Part
 
@@ -41,7 +42,9 @@ def list_cases(
 
 @router.get("/{case_id}")
 def get_case(context: OpenContext, user: Onlooker, case_id: UUID, blind: bool = False) -> CaseView:
-    """A case with its examination. `blind` withholds what the model says until one has decided."""
+    """A case with its examination. `blind` withholds what the model says until one has decided; of
+    a blinded case it is withheld from readers until they have recorded a first impression.
+    """
     with context.database.transaction() as session:
         return _desk(context, session, user).view(case_id, blind=blind)
 
@@ -55,7 +58,9 @@ def get_history(context: OpenContext, user: Onlooker, case_id: UUID) -> list[Eve
 
 @router.get("/{case_id}/picture.png", response_class=FileResponse)
 def get_picture(context: OpenContext, user: Onlooker, case_id: UUID) -> FileResponse:
-    """Slices with the anomaly map over them; 404 when the journey ended before there was one."""
+    """Slices with the anomaly map over them; 404 when the journey ended before there was one, 409
+    while one owes a first impression.
+    """
     return FileResponse(
         _file(context, user, case_id, Part.PICTURE, "picture.png"), media_type="image/png"
     )
@@ -63,7 +68,9 @@ def get_picture(context: OpenContext, user: Onlooker, case_id: UUID) -> FileResp
 
 @router.get("/{case_id}/map.nii.gz", response_class=FileResponse)
 def get_map(context: OpenContext, user: Onlooker, case_id: UUID) -> FileResponse:
-    """The anomaly map as NIfTI; 404 when the journey ended before there was one."""
+    """The anomaly map as NIfTI; 404 when the journey ended before there was one, 409 while one owes
+    a first impression.
+    """
     return FileResponse(
         _file(context, user, case_id, Part.MAP, "map.nii.gz"), media_type="application/gzip"
     )
@@ -81,6 +88,17 @@ def release_case(context: OpenContext, user: Reader, case_id: UUID) -> ClaimView
     """Gives a case back to the queue."""
     with context.database.transaction() as session:
         return _desk(context, session, user).release(case_id)
+
+
+@router.post("/{case_id}/impression")
+def record_first_impression(
+    context: OpenContext, user: Reader, case_id: UUID, body: ImpressionBody
+) -> CaseView:
+    """Keeps one's first impression of a blinded case that one holds, and shows what the model says.
+    It is given once, and never changed.
+    """
+    with context.database.transaction() as session:
+        return _desk(context, session, user).impress(case_id, body)
 
 
 @router.post("/{case_id}/decide")

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from mri_guard.records import Outcome, Priority
-from services.db.models import ReaderFinding, WorkState
+from services.db.models import Confidence, ReaderFinding, WorkState
 
 NOTE_CHARACTERS = 2000
 
@@ -52,6 +52,15 @@ class CaseQuery(BaseModel):
     limit: int = Field(50, ge=1, le=200)
 
 
+class ImpressionBody(BaseModel):
+    """What a reader sees before they are told what the model says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    finding: ReaderFinding
+    confidence: Confidence
+
+
 class DecideBody(BaseModel):
     """A radiologist's decision."""
 
@@ -75,11 +84,19 @@ class ClaimView(BaseModel):
 
 
 class CaseSummary(ClaimView):
-    """A line of the worklist."""
+    """A line of the worklist.
+
+    Attributes:
+        study: keyed digest of the Study Instance UID.
+        blinded: whether its readers record a first impression before the model speaks.
+        blind: whether what the model and other readers say is withheld from the caller: outcome,
+            priority, reasons, score, p-value, examination and decision are empty then.
+    """
 
     study: str
-    """Keyed digest of the Study Instance UID."""
-    outcome: Outcome
+    blinded: bool
+    blind: bool
+    outcome: Outcome | None
     priority: Priority | None
     reasons: list[str]
     score: float | None
@@ -101,6 +118,7 @@ class EventView(BaseModel):
     user: int
     action: str
     finding: ReaderFinding | None
+    confidence: Confidence | None
     note: str
     version: int
 
@@ -109,12 +127,9 @@ class CaseView(CaseSummary):
     """A case with its examination.
 
     Attributes:
-        blind: whether what the model and other readers say is withheld: examination, score,
-            p-value, reasons, priority and decision are empty then.
         examination: `mri_guard.records.Examination` as it was stored.
         decision: the radiologist's, once there is one.
     """
 
-    blind: bool
     examination: dict[str, Any] | None
     decision: EventView | None

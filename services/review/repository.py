@@ -3,18 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, null, or_, select
+from sqlalchemy import case as when
 from sqlalchemy.orm import Session
 
-from services.db.models import Case, ReviewEvent, WorkState
+from services.db.models import Case, ReviewEvent, Role, User, WorkState
 from services.review.records import CaseQuery, Sort
-
-ORDER: dict[Sort, tuple[ColumnElement[Any], ...]] = {
-    Sort.URGENCY: (Case.urgency.asc(), Case.created_at.asc()),
-    Sort.SCORE: (Case.score.is_(None), Case.score.desc()),
-    Sort.NEWEST: (Case.created_at.desc(),),
-    Sort.OLDEST: (Case.created_at.asc(),),
-}
 
 
 def held(now: datetime) -> ColumnElement[bool]:
@@ -30,22 +24,56 @@ def waiting(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def page(session: Session, query: CaseQuery, user_id: int, now: datetime) -> tuple[list[Case], int]:
-    """The cases of one page, and how many fit the query in all."""
-    wanted = list(_conditions(query, user_id, now))
+def blind_to(user: User) -> ColumnElement[bool]:
+    """Cases of which a user must not hear what the model says: they owe a first impression."""
+    if user.role is Role.AUDITOR:
+        return false()
+    given = exists().where(
+        ReviewEvent.case_id == Case.id,
+        ReviewEvent.user_id == user.id,
+        ReviewEvent.action == "impression",
+    )
+    return and_(Case.blinded, Case.state != WorkState.COMPLETED, ~given)
+
+
+def is_blind_to(session: Session, user: User, case_id: str) -> bool:
+    """Whether a case is one of them."""
+    return session.scalar(select(exists().where(Case.id == case_id, blind_to(user)))) or False
+
+
+def page(
+    session: Session, query: CaseQuery, user: User, now: datetime
+) -> tuple[list[tuple[Case, bool]], int]:
+    """The cases of one page, each with whether it is blind to the user, and how many fit in all."""
+    blind = blind_to(user)
+    wanted = list(_conditions(query, user, now))
     total = session.scalar(select(func.count(Case.id)).where(*wanted)) or 0
-    rows = session.scalars(
-        select(Case)
+    rows = session.execute(
+        select(Case, blind)
         .where(*wanted)
-        .order_by(*ORDER[query.sort], Case.id)
+        .order_by(*_order(query.sort, blind), Case.id)
         .offset(query.offset)
         .limit(query.limit)
     )
-    return list(rows), total
+    return [(found, bool(hidden)) for found, hidden in rows], total
 
 
-def _conditions(query: CaseQuery, user_id: int, now: datetime) -> list[ColumnElement[bool]]:
+def _order(sort: Sort, blind: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
+    """What is blind stands with the most urgent and with those without a score: a place among the
+    others would tell what it has.
+    """
+    if sort is Sort.URGENCY:
+        return when((blind, 0), else_=Case.urgency).asc(), Case.created_at.asc()
+    if sort is Sort.SCORE:
+        score = when((blind, null()), else_=Case.score)
+        return score.is_(None), score.desc()
+    return (Case.created_at.desc() if sort is Sort.NEWEST else Case.created_at.asc(),)
+
+
+def _conditions(query: CaseQuery, user: User, now: datetime) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
+    if query.outcome is not None or query.priority is not None:
+        wanted.append(~blind_to(user))
     if query.outcome is not None:
         wanted.append(Case.outcome == query.outcome)
     if query.priority is not None:
@@ -57,7 +85,7 @@ def _conditions(query: CaseQuery, user_id: int, now: datetime) -> list[ColumnEle
     if query.created_before is not None:
         wanted.append(Case.created_at < query.created_before)
     if query.mine:
-        wanted += [held(now), Case.claimed_by_id == user_id]
+        wanted += [held(now), Case.claimed_by_id == user.id]
     if query.state is WorkState.SCHEDULED:
         wanted.append(waiting(now))
     elif query.state is WorkState.IN_PROGRESS:

@@ -3,6 +3,9 @@
 A case goes SCHEDULED -> IN PROGRESS (claimed) -> COMPLETED (decided). A claim that runs out leaves
 the row as it is; every look at it says SCHEDULED, and the next claim takes it over. Whatever
 changes a case appends to its history and to the audit chain in the same transaction.
+
+Of a blinded case a reader learns nothing of what the model says, and can decide nothing, until they
+have claimed it and recorded a first impression; each reader records one, and none twice.
 """
 
 import hashlib
@@ -19,7 +22,7 @@ from sqlalchemy.orm import Session
 from mri_guard.errors import ConflictError, NotFoundError
 from services import clock
 from services.audit import chain
-from services.db.models import Case, ReaderFinding, ReviewEvent, User, WorkState
+from services.db.models import Case, Confidence, ReaderFinding, ReviewEvent, User, WorkState
 from services.identity import service as identity
 from services.monitoring.service import decided
 from services.review import repository
@@ -31,6 +34,7 @@ from services.review.records import (
     ClaimView,
     DecideBody,
     EventView,
+    ImpressionBody,
 )
 from services.secrets import Secrets
 
@@ -55,15 +59,18 @@ class Desk:
     def worklist(self, query: CaseQuery) -> CasePage:
         """A page of the worklist."""
         now = clock.now()
-        cases, total = repository.page(self.session, query, self.user.id, now)
-        return CasePage(total=total, cases=[_summary(case, now) for case in cases])
+        cases, total = repository.page(self.session, query, self.user, now)
+        return CasePage(
+            total=total, cases=[_summary(case, now, blind=blind) for case, blind in cases]
+        )
 
     def view(self, case_id: UUID, *, blind: bool = False) -> CaseView:
         """A case with its examination; that it was looked at goes to the audit log.
 
         Args:
             case_id: which.
-            blind: withhold what the model says, unless this reader has decided the case.
+            blind: withhold what the model says, unless this reader has decided the case; of a
+                blinded case it is withheld without being asked.
 
         Raises:
             NotFoundError: no such case.
@@ -78,17 +85,25 @@ class Desk:
 
         Raises:
             NotFoundError: no such case.
+            ConflictError: this reader owes a first impression.
         """
-        self._saw(self._found(case_id), part, blind=False)
+        case = self._found(case_id)
+        self._must_see(case)
+        self._saw(case, part, blind=False)
 
     def history(self, case_id: UUID) -> list[EventView]:
-        """Every act of readers on a case, oldest first.
+        """Every act of readers on a case, oldest first; what others found is withheld from a reader
+        who owes a first impression.
 
         Raises:
             NotFoundError: no such case.
         """
         case = self._found(case_id)
-        return [_event(event) for event in repository.history(self.session, case.id)]
+        events = [_event(event) for event in repository.history(self.session, case.id)]
+        if not self._is_blind(case):
+            return events
+        nothing = {"finding": None, "confidence": None, "note": ""}
+        return [event.model_copy(update=nothing) for event in events]
 
     def claim(self, case_id: UUID) -> ClaimView:
         """The case, held by this reader for `claim_minutes` from now.
@@ -130,6 +145,28 @@ class Desk:
         self._audit(case, "review.case.released")
         return _claim(case, now)
 
+    def impress(self, case_id: UUID, body: ImpressionBody) -> CaseView:
+        """The case with what the model says, now that the reader's first impression is kept.
+
+        Raises:
+            NotFoundError: no such case.
+            ConflictError: this reader does not hold it, or owes no first impression: the case is
+                not blinded, or they have given theirs.
+        """
+        case, now = self._locked(case_id), clock.now()
+        self._must_hold(case, now)
+        if not self._is_blind(case):
+            raise ConflictError("case is open to this reader; wanted one that is blinded")
+        self._act(case, "impression", now, finding=body.finding, confidence=body.confidence)
+        self._audit(
+            case,
+            "review.case.impression",
+            finding=body.finding.value,
+            confidence=body.confidence.value,
+        )
+        self._saw(case, Part.RECORD, blind=False)
+        return self._view(case)
+
     def decide(
         self, case_id: UUID, body: DecideBody, idempotency_key: str | None = None
     ) -> CaseView:
@@ -143,8 +180,8 @@ class Desk:
 
         Raises:
             NotFoundError: no such case.
-            ConflictError: this reader does not hold it, it has changed since, or the key stands
-                for another decision.
+            ConflictError: this reader does not hold it or owes a first impression, it has changed
+                since, or the key stands for another decision.
         """
         case, now = self._locked(case_id), clock.now()
         if idempotency_key is not None:
@@ -154,6 +191,7 @@ class Desk:
                     raise ConflictError("Idempotency-Key stands for another decision")
                 return self._view(case)
         self._must_hold(case, now)
+        self._must_see(case)
         if body.version != case.version:
             raise ConflictError(f"case is at version {case.version}; decided was {body.version}")
         case.state = WorkState.COMPLETED
@@ -197,6 +235,13 @@ class Desk:
         if holder != self.user.id:
             raise ConflictError("case is held by another reader")
 
+    def _must_see(self, case: Case) -> None:
+        if self._is_blind(case):
+            raise ConflictError("case is blinded; wanted this reader's first impression before")
+
+    def _is_blind(self, case: Case) -> bool:
+        return repository.is_blind_to(self.session, self.user, case.id)
+
     def _act(
         self,
         case: Case,
@@ -204,6 +249,7 @@ class Desk:
         now: datetime,
         *,
         finding: ReaderFinding | None = None,
+        confidence: Confidence | None = None,
         note: str = "",
         idempotency_key: str | None = None,
     ) -> None:
@@ -215,6 +261,7 @@ class Desk:
                 at=now,
                 action=action,
                 finding=finding,
+                confidence=confidence,
                 note=note,
                 version=case.version,
                 idempotency_key=idempotency_key,
@@ -243,12 +290,9 @@ class Desk:
     def _view(self, case: Case, *, blind: bool = False) -> CaseView:
         decision = repository.decision(self.session, case.id)
         blind = blind and (decision is None or decision.user_id != self.user.id)
-        summary = _summary(case, clock.now()).model_dump()
-        if blind:
-            summary |= {"priority": None, "reasons": [], "score": None, "p_value": None}
+        blind = blind or self._is_blind(case)
         return CaseView(
-            **summary,
-            blind=blind,
+            **_summary(case, clock.now(), blind=blind).model_dump(),
             examination=None if blind else case.examination,
             decision=None if blind or decision is None else _event(decision),
         )
@@ -282,15 +326,17 @@ def _claim(case: Case, now: datetime) -> ClaimView:
     )
 
 
-def _summary(case: Case, now: datetime) -> CaseSummary:
+def _summary(case: Case, now: datetime, *, blind: bool) -> CaseSummary:
     return CaseSummary(
         **_claim(case, now).model_dump(),
         study=case.study_digest,
-        outcome=case.outcome,
-        priority=case.priority,
-        reasons=case.reasons,
-        score=case.score,
-        p_value=case.p_value,
+        blinded=case.blinded,
+        blind=blind,
+        outcome=None if blind else case.outcome,
+        priority=None if blind else case.priority,
+        reasons=[] if blind else case.reasons,
+        score=None if blind else case.score,
+        p_value=None if blind else case.p_value,
         created_at=case.created_at,
     )
 
@@ -301,6 +347,7 @@ def _event(event: ReviewEvent) -> EventView:
         user=event.user_id,
         action=event.action,
         finding=event.finding,
+        confidence=event.confidence,
         note=event.note,
         version=event.version,
     )

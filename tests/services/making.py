@@ -69,6 +69,7 @@ def make_case(
     score: float | None = 3.5,
     age: timedelta = timedelta(),
     study: str = "5" * 64,
+    blinded: bool = False,
 ) -> uuid.UUID:
     """Id of a new case."""
     series = make_series(session, study=study)
@@ -87,6 +88,7 @@ def make_case(
             score=score,
             p_value=None if score is None else 0.01,
             examination=make_examination(outcome, priority, score).model_dump(mode="json"),
+            blinded=blinded,
             state=WorkState.COMPLETED if released else WorkState.SCHEDULED,
             created_at=clock.now() - age,
         )

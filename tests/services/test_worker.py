@@ -95,7 +95,24 @@ def test_schedules_what_needs_a_reader(context: Context, kit: Kit, tmp_path: Pat
     (case,) = cases(context)
     assert (case.outcome, case.state, case.urgency) == ("review", WorkState.SCHEDULED, 0)
     assert (case.score, case.p_value, case.reasons) == (900.0, 0.01, ["bright"])
+    assert not case.blinded
     assert Examination.model_validate(case.examination).decision.detail == "bright"
+
+
+@pytest.mark.parametrize(("brightest", "blinded"), [(900, True), (50, False)])
+def test_blinds_what_waits_for_a_reader_and_says_so_in_the_log(
+    settings: Settings, tmp_path: Path, brightest: int, blinded: bool
+) -> None:
+    context = Context.open(settings.model_copy(update={"blind_share": 1.0, "blind_seed": 5}))
+    doubles.receive(context, series_files(tmp_path / "in", brightest=brightest))
+
+    worker.work(context, doubles.load(settings.bundle))
+
+    (case,) = cases(context)
+    (entry,) = audited(context, "examination.decided")
+    context.close()
+    assert case.blinded is entry.payload["blinded"] is blinded
+    assert (entry.payload["blind_share"], entry.payload["blind_seed"]) == (1.0, 5)
 
 
 def test_shows_the_results_under_the_case(context: Context, kit: Kit, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from pydantic import SecretBytes
 from mri_guard.errors import ConflictError
 from services import clock
 from services.audit import chain
-from services.db.models import AuditEntry, ReaderFinding, Role, User, WorkState
+from services.db.models import AuditEntry, Confidence, ReaderFinding, Role, User, WorkState
 from services.db.session import Database
-from services.review.records import CaseQuery, ClaimView, DecideBody, Sort
+from services.review.records import CaseQuery, ClaimView, DecideBody, ImpressionBody, Sort
 from services.review.service import Desk
 from services.secrets import Secrets
 from tests.services.conftest import TurnedClock
@@ -30,6 +30,7 @@ CLAIM_MINUTES = 30.0
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 READERS = 3
 CASES = 2
+"""One blinded, one not."""
 SECRETS = Secrets(
     audit_key=KEY,
     identifier_key=SecretBytes(b"i" * 32),
@@ -43,16 +44,18 @@ class Expected:
     """What the queue should say of one case."""
 
     id: UUID
+    blinded: bool
     holder: int | None = None
     until: datetime = LONG_AGO
     version: int = 1
     decided: bool = False
+    looked: set[int] = field(default_factory=set)
     acts: list[tuple[str, int]] = field(default_factory=list)
     audited: int = 0
 
 
 class Queue(RuleBasedStateMachine):
-    """Readers claim, release, decide and dawdle; `database` and `time` are set by the test."""
+    """Readers claim, look, release, decide and dawdle; the test sets `database` and `time`."""
 
     database: Database
     time: TurnedClock
@@ -67,12 +70,17 @@ class Queue(RuleBasedStateMachine):
             ]
             session.add_all(self.readers)
             session.flush()
-            self.cases = [Expected(make_case(session)) for _ in range(CASES)]
+            self.cases = [
+                Expected(make_case(session, blinded=blinded), blinded) for blinded in (True, False)
+            ]
         self.sent: list[tuple[int, int, DecideBody, str]] = []
         self.time.turn(hours=2)  # claims of the example before have run out
 
     def live(self, case: Expected) -> int | None:
         return case.holder if case.until > clock.now() else None
+
+    def owes(self, case: Expected, user: int) -> bool:
+        return case.blinded and not case.decided and user not in case.looked
 
     def attempt(self, reader: int, act: str, case: Expected, **arguments: object) -> object | None:
         """What the desk answered; None when it said that it conflicts."""
@@ -118,6 +126,26 @@ class Queue(RuleBasedStateMachine):
     @rule(
         reader=readers_of,
         number=cases_of,
+        finding=st.sampled_from(ReaderFinding),
+        confidence=st.sampled_from(Confidence),
+    )
+    def impress(
+        self, reader: int, number: int, finding: ReaderFinding, confidence: Confidence
+    ) -> None:
+        case, user = self.cases[number], self.readers[reader].id
+        body = ImpressionBody(finding=finding, confidence=confidence)
+        answer = self.attempt(reader, "impress", case, body=body)
+        allowed = self.live(case) == user and self.owes(case, user)
+        assert (answer is not None) == allowed
+        if allowed:
+            case.version += 1
+            case.audited += 2
+            case.looked.add(user)
+            case.acts.append(("impression", user))
+
+    @rule(
+        reader=readers_of,
+        number=cases_of,
         behind=st.sampled_from([0, 0, 0, 1, -1]),
         finding=st.sampled_from(ReaderFinding),
         named=st.booleans(),
@@ -130,6 +158,7 @@ class Queue(RuleBasedStateMachine):
         key = f"key-{len(self.sent)}" if named else None
         answer = self.attempt(reader, "decide", case, body=body, idempotency_key=key)
         allowed = self.live(case) == user and body.version == case.version
+        allowed = allowed and not self.owes(case, user)
         assert (answer is not None) == allowed
         if allowed:
             case.version += 1
@@ -166,6 +195,16 @@ class Queue(RuleBasedStateMachine):
                     shown[listed.id] = user.id
         for case in self.cases:
             assert shown.get(case.id) == self.live(case)
+
+    @invariant()
+    def nobody_hears_the_model_before_they_have_looked(self) -> None:
+        with self.database.reading() as session:
+            for user in self.readers:
+                query = CaseQuery(limit=200, sort=Sort.NEWEST)
+                listed = Desk(session, user, SECRETS, CLAIM_MINUTES).worklist(query).cases
+                told = {one.id: one.score for one in listed}
+                for case in self.cases:
+                    assert (told[case.id] is None) == self.owes(case, user.id)
 
     @invariant()
     def the_history_is_what_happened(self) -> None:
