@@ -30,6 +30,8 @@ DIRECTIONS: tuple[tuple[Better, tuple[str, ...]], ...] = (
             "*_expected*",
             "*_over_seeds",
             "*_by_chance*",
+            "*_without_model",
+            "*_without_network",
         ),
     ),
     # Of attacks and alarms, and yet better the higher.
@@ -52,6 +54,8 @@ DIRECTIONS: tuple[tuple[Better, tuple[str, ...]], ...] = (
             "*rejection_rate*",
             "*artifact_alarms*",
             "*membership_inference*",
+            "*lesion_contrast_kept*",
+            "*_all_weights_anew",
             "*scans_not_examined*",
             "*sanity_checks_failed*",
             "*_ms",
@@ -72,6 +76,8 @@ DIRECTIONS: tuple[tuple[Better, tuple[str, ...]], ...] = (
             "*_found",
             "named",
             "*resolution*",
+            "active_*",
+            "memorisation_pull",
         ),
     ),
 )

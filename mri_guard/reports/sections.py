@@ -99,6 +99,24 @@ SECTIONS = (
         ("certified*", "*certified*"),
         "mri-guard evaluate certification --manifest CSV --out certification.json",
     ),
+    Section(
+        "risks",
+        "Other risks of a generative model",
+        "Does the network still say something, give back its training, copy what it should remove, "
+        "and does its map depend on it?",
+        (
+            "lesion_contrast_kept",
+            "memorisation_pull",
+            "membership_inference_auroc_score",
+            "residual_rank_correlation_all_weights_anew",
+            "planted_held_out_lesion_contrast_kept",
+            "membership_inference_auroc_*",
+            "membership_inference_tpr_at_1_fpr_*",
+            "map_rank_correlation_*",
+            "active_units_level_*",
+        ),
+        "mri-guard evaluate risks --manifest CSV --out risks.json",
+    ),
 )
 """In the order of the report. Evidence of another kind gets a plain section after them."""
 

@@ -66,10 +66,15 @@ def evaluate_risks(
     assessed = [row for row in read_manifest(manifest) if row.split in splits][:limit_scans]
     learnt = [row for row in read_manifest(trained_on or manifest) if row.split == "train"]
     members = learnt[:limit_scans]
-    both = {row.subject for row in assessed} & {row.subject for row in learnt}
+    if trained_on is None:
+        both = {row.subject for row in assessed} & {row.subject for row in learnt}
+    else:  # another manifest may call others by the same names
+        both = {str(row.scan.resolve()) for row in assessed} & {
+            str(row.scan.resolve()) for row in learnt
+        }
     if both:
         raise SettingsError(
-            f"{len(both)} patients of the splits {', '.join(splits)} are in the train split too"
+            f"{len(both)} of those assessed are in the train split too: they are no strangers"
         )
 
     def scans(rows: Sequence[ManifestRow], what: str) -> tuple[list[Examined], int]:

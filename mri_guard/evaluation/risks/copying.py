@@ -18,6 +18,7 @@ Sizes are those of the cross-section in the slice that thresholds are told for t
 (`evaluation/at_alpha.py`).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,9 +106,9 @@ def copying(
                 {
                     "lesions": kind.strip("_").replace("_", " ") or "masks of the manifest",
                     "cross_section": size.strip("_").replace("_", " ") or "any",
-                    "sections": sum(np.isfinite(one.kept) for one in those),
-                    "without_share": sum(np.isnan(one.kept) for one in those),
-                    "patients": len({one.patient for one in those if np.isfinite(one.kept)}),
+                    "sections": sum(not math.isnan(one.kept) for one in those),
+                    "without_share": sum(math.isnan(one.kept) for one in those),
+                    "patients": len({one.patient for one in those if not math.isnan(one.kept)}),
                     "kept": metric.value if metric else None,
                 }
             )
@@ -199,7 +200,7 @@ def _middle(windows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 
 def _median(found: Sequence[Section], counts: Counts, definition: str) -> Metric | None:
     """Median share over sections; None from fewer than `FEWEST`."""
-    known = [one for one in found if np.isfinite(one.kept)]
+    known = [one for one in found if not math.isnan(one.kept)]
     patient = np.array([one.patient for one in known], dtype=np.int64)
     if len(np.unique(patient)) < FEWEST:
         return None

@@ -63,8 +63,12 @@ def test_measures_every_risk(evidence: Evidence) -> None:
     assert "real lesions" in missing["check"]  # of fewer than five patients
 
 
-def test_gives_the_same_figures_again(path: Path, evidence: Evidence) -> None:
-    assert risks(path, attackable()).metrics == evidence.metrics
+def test_is_written_and_read_as_it_is_and_comes_out_the_same_again(
+    path: Path, evidence: Evidence
+) -> None:
+    evidence.save(path.with_name("risks.json"))
+    assert Evidence.load(path.with_name("risks.json")) == evidence
+    assert risks(path, attackable()) == evidence
 
 
 def test_without_members_it_says_so_and_tells_the_rest(path: Path, evidence: Evidence) -> None:
@@ -86,8 +90,12 @@ def test_refuses_patients_who_were_trained_on(path: Path) -> None:
     both = path.with_name("both.csv")
     lines = path.read_text().splitlines()
     both.write_text("\n".join([*lines, lines[1].replace(",test,", ",train,")]) + "\n")
-    with pytest.raises(SettingsError, match="1 patients"):
+    with pytest.raises(SettingsError, match="1 of those"):
         risks(both, attackable())
+    train = path.with_name("train.csv")
+    train.write_text(path.read_text().replace(",test,", ",train,"))
+    with pytest.raises(SettingsError, match="4 of those"):
+        risks(path, attackable(), trained_on=train)
 
 
 def test_refuses_what_is_no_bundle_of_ours_and_what_holds_no_scan(path: Path) -> None:
