@@ -182,7 +182,7 @@ def distances(
     patient, patients = own.patient[known], counts.shape[1]
     all_ = m[0][known]
     near = [log_nearest(each[known], all_) for each in to_training]
-    drawn_closer = [
+    moved = [
         np.subtract(*(log_nearest(each[known], among[known]) for each in both))
         for both in (to_training, to_others)
     ]
@@ -212,7 +212,7 @@ def distances(
             f"{where}",
         ),
         "memorisation_pull": (
-            lambda drawn: np.exp(by_patient(drawn_closer[0] - drawn_closer[1]).mean(drawn)),
+            lambda drawn: np.exp(by_patient(moved[0] - moved[1]).mean(drawn)),
             "memorisation_distance_ratio over the same ratio for the nearest slice of the other "
             "unseen patients in place of the training's, among as many patients: 1 where "
             "restorations come no nearer to trained people than to people never seen, below 1 "
