@@ -19,7 +19,9 @@ $(shell mkdir -p $(work) $(to)/phantoms $(to)/data)
 test := $(work)/phantoms/manifest.csv
 train := $(work)/train/manifest.csv
 hostile := $(work)/hostile/manifest.csv
-of_phantoms := robustness certification calibration fairness perturbation detection sanitization sanitization_hostile
+members := $(work)/members/manifest.csv
+of_phantoms := robustness certification risks calibration fairness perturbation detection sanitization \
+    sanitization_hostile
 
 phantoms: $(of_phantoms:%=$(to)/phantoms/%.json)
 	$(report)
@@ -29,11 +31,16 @@ $(train):
 	$(RUN) phantom --out $(@D) -n 4 --seed 18 --split train --lesioned-share 0
 $(hostile):
 	$(RUN) hostile --out $(@D)
+# The first few of those that the shipped bundle was trained on (scripts/train-flair).
+$(members):
+	$(RUN) phantom --out $(@D) -n 6 --seed 100 --split train --lesioned-share 0
 $(to)/phantoms/robustness.json: $(test)
 	$(call evaluate,robustness --manifest $< --attack pgd --epsilon 2 --epsilon 8 --steps 3 --goal slices \
 	    --limit-scans 4 --sanity-scans 0 --work $(work)/robustness)
 $(to)/phantoms/certification.json: $(test)
 	$(call evaluate,certification --manifest $< --draws 20 --limit-scans 3 --work $(work)/certification)
+$(to)/phantoms/risks.json: $(test) $(members)
+	$(call evaluate,risks --manifest $< --trained-on $(members) --limit-scans 6 --saliency-scans 2)
 $(to)/phantoms/calibration.json: $(test)
 	$(call evaluate,calibration --manifest $<)
 $(to)/phantoms/fairness.json: $(test)
@@ -51,8 +58,8 @@ $(to)/phantoms/sanitization_hostile.json: $(hostile)
 lgg := $(DATA)/lgg/manifest.csv
 elderly := $(DATA)/elderly/manifest.csv
 baselines := --baselines $(work)/baselines
-of_data := robustness certification calibration fairness perturbation detection detection_elderly sanitization \
-    sanitization_elderly
+of_data := robustness certification risks calibration fairness perturbation detection detection_elderly \
+    sanitization sanitization_elderly
 
 data: $(of_data:%=$(to)/data/%.json)
 	$(report)
@@ -61,6 +68,8 @@ $(to)/data/robustness.json: $(lgg)
 	    --steps 20 --by sex --by age --by site --work $(work)/robustness)
 $(to)/data/certification.json: $(lgg)
 	$(call evaluate,certification --manifest $< --work $(work)/certification)
+$(to)/data/risks.json: $(lgg)
+	$(call evaluate,risks --manifest $<)
 $(to)/data/calibration.json: $(lgg)
 	$(call evaluate,calibration --manifest $<)
 $(to)/data/fairness.json: $(lgg)

@@ -168,6 +168,18 @@ def test_certifies_toys_and_draws_the_curve(kit: Kit, tmp_path: Path) -> None:
     assert len(list((tmp_path / "work").glob("*.npz"))) == 1
 
 
+def test_measures_the_other_risks_of_toys(kit: Kit, tmp_path: Path) -> None:
+    toys = manifest(tmp_path, ["train", "test", "test"])
+    asked = ["--manifest", toys, "--out", tmp_path / "e.json", "--saliency-scans", 1]
+    ran = runner.invoke(cli.app, ["evaluate", "risks", *map(str, asked), "--limit-scans", "1"])
+    assert ran.exit_code == 0, ran.stderr
+    evidence = json.loads((tmp_path / "e.json").read_text())
+    assert evidence["kind"] == "risks"
+    assert evidence["tables"]["scans"][0]["assessed"] == 1
+    assert "membership inference" in ran.stdout
+    assert evidence["metrics"]["membership_inference_auroc_score"]["n"] == 2
+
+
 def test_exits_2_for_a_second_look_of_too_few_draws(tmp_path: Path) -> None:
     asked = ["--manifest", tmp_path / "x.csv", "--out", tmp_path, "--version", 2, "--draws", 5]
     ran = runner.invoke(cli.app, ["calibrate-second-look", *map(str, asked)])

@@ -174,6 +174,12 @@ class Fusion:
             standard, found.inside, config.dark, SMALLEST_OWN_SPREAD, config.own_share
         )
 
+    def part(self, found: Evidence, kind: str) -> Tensor:
+        """What one of `KINDS` says alone, smoothed, in its own healthy spreads, (z, x, y): what the
+        sum takes in before it is weighed; of the intensity as it is, no field taken out.
+        """
+        return _part(found, self.statistics, self.config, kind)
+
     def in_healthy_spreads(self, found: Evidence) -> Tensor:
         """The same before it is measured in the scan's own spread, too dark like too bright."""
         total = _sum(found, self.statistics, self.config)
@@ -217,10 +223,17 @@ def _levelled(
     usual = statistics["atlas"].at(positions)
     suspicion = torch.zeros_like(seen)
     if config.restoration:
-        residual = statistics["restoration"].standardise(found.signed["restoration"], positions)
-        suspicion = _neighbourhood(residual, found, config)
+        suspicion = _part(found, statistics, config, "restoration")
     field = bias_field(seen, inside, positions, usual, suspicion, config.field_order)
     return replace(found, signed={**found.signed, "atlas": seen / field * inside})
+
+
+def _part(
+    found: Evidence, statistics: Mapping[str, HealthyStatistics], config: FusionConfig, kind: str
+) -> Tensor:
+    """See `Fusion.part`."""
+    standard = statistics[kind].standardise(found.signed[kind], found.positions)
+    return _neighbourhood(standard, found, config)
 
 
 def _neighbourhood(values: Tensor, found: Evidence, config: FusionConfig) -> Tensor:

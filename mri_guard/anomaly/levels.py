@@ -1,4 +1,4 @@
-"""What each latent level carries: the model with some of them silent."""
+"""What each latent level carries: when it is asleep, and the model with some of them silent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from mri_guard.anomaly.model import Vae
+
+ACTIVE_VARIANCE = 0.01
+"""A latent unit whose posterior mean varies less over the data is asleep (Burda et al. 2016,
+arXiv:1509.00519, section 5)."""
 
 
 @contextmanager

@@ -374,13 +374,18 @@ def small_sections(lesion: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """Mask of each small section, like `lesion`.
 
     Args:
-        lesion: bool, (x, y, z). What connects over edges or corners in one axial slice is a
-            section; it is small with at most `SMALL_PX`.
+        lesion: bool, (x, y, z). A section, see `sections`, is small with at most `SMALL_PX`.
+    """
+    return [one for one in sections(lesion) if one.sum() <= SMALL_PX]
+
+
+def sections(lesion: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Mask of each section, like `lesion`, (x, y, z): what connects over edges or corners in one
+    axial slice.
     """
     plane = np.ones((3, 3, 3)) * np.array([0, 1, 0])
     labels, count = ndimage.label(lesion, structure=plane)
-    each = [labels == index for index in range(1, count + 1)]
-    return [one for one in each if one.sum() <= SMALL_PX]
+    return [labels == index for index in range(1, count + 1)]
 
 
 def slice_rows(anomaly: Anomaly, case: Case) -> NDArray[np.float64]:

@@ -190,6 +190,29 @@ class Slices:
         return _ratio(quadratic[0], quadratic[1])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Means:
+    """A value of each of some things, to be averaged within patients and then over them.
+
+    Attributes:
+        values: float64, (n,).
+        patient: int64, (n,), index of the patient.
+        patients: how many there are.
+    """
+
+    values: Values
+    patient: NDArray[np.int64]
+    patients: int
+
+    def mean(self, counts: Counts) -> Values:
+        """Mean over patients of their own means, (draws,); NaN without any."""
+        n = np.bincount(self.patient, minlength=self.patients)
+        sums = np.bincount(self.patient, self.values, minlength=self.patients)
+        known = n > 0
+        weight = counts[:, known].astype(np.float64)
+        return _ratio(weight @ (sums[known] / n[known]), weight.sum(1))
+
+
 def _bins(edges: Values, scores: Scores) -> NDArray[np.int64]:
     """Bin of each score, by falling score; -inf, which a missed pixel scores, has the last."""
     place = len(edges) - np.searchsorted(edges, scores, "right")

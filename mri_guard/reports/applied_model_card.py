@@ -18,7 +18,7 @@ Figures = Mapping[str, tuple[str, Mapping[str, Metric]]]
 
 _EFFICACY = ("detection", "calibration")
 _EQUITY = ("fairness",)
-_SAFETY = ("robustness", "sanitization", "perturbation", "certification")
+_SAFETY = ("robustness", "sanitization", "perturbation", "certification", "risks")
 _SHOWN = 6
 """Figures of one kind that the card names; the report has them all."""
 

@@ -24,7 +24,7 @@ MOST_ROWS, MOST_COLUMNS = 24, 9
 AT_A_GLANCE = 4
 """Figures of each evidence file on the first page."""
 
-PLOTTED = ("curves", "checks", "latency", "by_attribute", "reliability")
+PLOTTED = ("curves", "checks", "latency", "by_attribute", "reliability", "randomisation")
 """Tables that a plot shows."""
 
 

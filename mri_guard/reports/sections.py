@@ -99,6 +99,48 @@ SECTIONS = (
         ("certified*", "*certified*"),
         "mri-guard evaluate certification --manifest CSV --out certification.json",
     ),
+    Section(
+        "risks",
+        "Other risks of a generative model",
+        "Does the network still say something, give back its training, copy what it should remove, "
+        "and does its map depend on it?",
+        (
+            "lesion_contrast_kept",
+            "memorisation_pull",
+            "membership_inference_auroc_score",
+            "residual_rank_correlation_all_weights_anew",
+            "planted_held_out_lesion_contrast_kept",
+            "membership_inference_auroc_*",
+            "membership_inference_tpr_at_1_fpr_*",
+            "map_rank_correlation_*",
+            "active_units_level_*",
+        ),
+        "mri-guard evaluate risks --manifest CSV --out risks.json",
+    ),
+    Section(
+        "poisoning",
+        "Data poisoning",
+        "What does detection lose when lesions are hidden among what training takes for healthy?",
+        (
+            "matched_slice_auroc_lost_at_*",
+            "pixel_ap_lost_at_*",
+            "sensitivity_at_90_specificity_lost_at_*",
+        ),
+        "mri-guard evaluate poisoning --manifest CSV --evaluate-manifest CSV --out poisoning.json",
+    ),
+    Section(
+        "reliance",
+        "Reliance of readers",
+        "Do readers follow the model, and where it is wrong?",
+        (
+            "over_reliance_rate*",
+            "under_reliance_rate*",
+            "switch_towards_rate*",
+            "override_rate*",
+            "agreement_rate*",
+        ),
+        "mri-guard reliance --truth CSV --out reliance.json",
+    ),
 )
 """In the order of the report. Evidence of another kind gets a plain section after them."""
 

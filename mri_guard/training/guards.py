@@ -9,15 +9,12 @@ from collections.abc import Sequence
 import torch
 
 from mri_guard.anomaly import HealthyStatistics, Vae, rates
+from mri_guard.anomaly.levels import ACTIVE_VARIANCE
 from mri_guard.anomaly.residual import smooth
 from mri_guard.errors import UnfitModelError
 from mri_guard.metrics.ranking import average_precision
 from mri_guard.records import Record
 from mri_guard.training.batches import Batch, Groups
-
-ACTIVE_VARIANCE = 0.01
-"""A latent channel whose posterior mean varies less over the data is asleep (Burda et al. 2016,
-arXiv:1509.00519, section 5)."""
 
 SMOOTHING_PX = 1.5
 

@@ -46,6 +46,20 @@ def test_shows_what_is_missing_on_one_side_as_dark_there_and_bright_on_the_other
     assert asymmetry[lesion.flip(1)].mean() == pytest.approx(-0.4, abs=0.05)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_part_is_the_whole_sum_where_it_alone_has_weight(kind: str) -> None:
+    found, _ = brain(99, bright=True)
+    fusion = fitted(FusionConfig())
+    alone = replace(
+        fusion,
+        config=ALONE.model_copy(update={kind: 1.0}),
+        fused=plain_fusion().fused,  # whose mean is 0 and whose spread 1
+    )
+    torch.testing.assert_close(
+        fusion.part(found, kind) * found.inside, alone.in_healthy_spreads(found)
+    )
+
+
 def test_measures_the_sum_in_the_scans_own_spreads_whatever_the_weights() -> None:
     for config in (FusionConfig(dark=1), FusionConfig(restoration=5, atlas=3, asymmetry=0, dark=1)):
         found, _ = brain(99)

@@ -17,6 +17,7 @@ from mri_guard.evaluation.detection import (
     DEFINITIONS,
     Case,
     evaluate_detection,
+    sections,
     slice_rows,
     small_lesions,
     small_sections,
@@ -203,9 +204,12 @@ def test_calls_a_section_small_whatever_lies_above_it() -> None:
     lesion[2:5, 2:5, 2] = True
     lesion[5, 5, 2] = True  # over a corner
     lesion[15, 15, 2] = True
-    sections = small_sections(lesion)
-    assert sorted(int(one.sum()) for one in sections) == [1, 10]
-    assert not any(one[..., 1].any() for one in sections)
+    small = small_sections(lesion)
+    assert sorted(int(one.sum()) for one in small) == [1, 10]
+    assert not any(one[..., 1].any() for one in small)
+    every = sections(lesion)
+    assert np.array_equal(np.sum(every, axis=0), lesion)
+    assert len(every) > len(small)
 
 
 def test_calls_a_lesion_small_by_its_largest_slice() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mri_guard.determinism import generator
-from mri_guard.metrics.by_patient import Lesions, Pixels, Slices
+from mri_guard.metrics.by_patient import Lesions, Means, Pixels, Slices
 from mri_guard.metrics.ranking import (
     auroc,
     average_precision,
@@ -128,3 +128,11 @@ def test_finds_lesions_above_the_threshold_of_best_dice_of_each_draw() -> None:
     assert lesions.found(counts[:2]) == pytest.approx([0.5, 0.5])
     none = Lesions(cut, np.array([]), np.array([], dtype=np.int64))
     assert np.isnan(none.found(counts)).all()
+
+
+def test_means_count_each_patient_alike_however_many_values_they_have() -> None:
+    means = Means(np.array([1.0, 3.0, 8.0]), np.array([0, 0, 2]), 4)
+    counts = np.array([[1, 1, 1, 1], [3, 0, 1, 0], [0, 0, 4, 0], [0, 2, 0, 2]])
+    found = means.mean(counts)
+    assert found[:3].tolist() == [5.0, 3.5, 8.0]
+    assert np.isnan(found[3])  # nobody drawn has a value

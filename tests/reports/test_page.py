@@ -92,9 +92,10 @@ def test_draws_the_plots_whose_points_are_there(html: str) -> None:
         "auroc by group",
         "Stated probability of abnormality",
         "Milliseconds of each step",
+        "after weights were drawn anew",
     ):
         assert caption in html
-    assert html.count('class="plot"') == 6
+    assert html.count('class="plot"') == 7
 
 
 def test_names_what_there_is_no_evidence_for(html: str, report: Report) -> None:

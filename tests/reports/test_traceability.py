@@ -8,10 +8,11 @@ import pytest
 
 from mri_guard.reports.sections import SECTIONS
 from mri_guard.reports.traceability import Requirement, requirements, titles, trace
+from tests.reports.toys import RISKS
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence"
 PARTS = {"intended-use", "data", "provenance", "card", "figures", "materials", "signature"}
-ANNOUNCED = {"", "ablation", "monitoring", "drift", "risks"}
+ANNOUNCED = {"", "ablation", "monitoring", "drift"}
 """Kinds without a section of their own."""
 
 
@@ -55,6 +56,18 @@ def test_finds_what_fits_and_says_so_where_nothing_does() -> None:
     assert first.figures == {"one": ("robust_auroc",)}
     assert first.count == 1
     assert second.figures == third.figures == {}
+
+
+def test_risks_of_a_generative_model_are_traced() -> None:
+    figures = {"risky": ("risks", tuple(RISKS))}
+    traced = {one.requirement.place: one.figures for one in trace(requirements(), figures)}
+    assert traced["Art. 9(2)(a)-(b)"] == {"risky": tuple(RISKS)}
+    assert traced["2.4.1 data reconstruction"] == {"risky": ("memorisation_pull",)}
+    assert traced["2.4.2 membership inference"] == {"risky": ("membership_inference_auroc_score",)}
+    leaks = ("memorisation_pull", "membership_inference_auroc_score")
+    assert traced["Art. 15(5), confidentiality"] == {"risky": leaks}
+    assert traced["Art. 14(4)(c)"] == {"risky": ("map_rank_correlation_all_weights_anew",)}
+    assert traced["Model description and development"] == {"risky": ("lesion_contrast_kept",)}
 
 
 @pytest.mark.parametrize("kind", ["detection", "robustness", "calibration", "sanitization"])

@@ -48,6 +48,17 @@ def evidence(
     )
 
 
+RISKS = {
+    name: metric()
+    for name in (
+        "memorisation_pull",
+        "membership_inference_auroc_score",
+        "lesion_contrast_kept",
+        "map_rank_correlation_all_weights_anew",
+    )
+}
+
+
 def file(name: str, of: Evidence) -> EvidenceFile:
     return EvidenceFile.of(name, (of.model_dump_json(indent=1) + "\n").encode())
 
@@ -80,6 +91,18 @@ RELIABILITY = [
     {"probability": 0.1, "share": 0.2, "share_low": 0.1, "share_high": 0.4, "n": 20},
     {"probability": 0.9, "share": 0.8, "share_low": 0.5, "share_high": 0.9, "n": 10},
 ]
+CASCADE = [
+    {
+        "drawn_anew": stage,
+        "map_rank_correlation": 0.5,
+        "map_low": 0.4,
+        "map_high": 0.6,
+        "residual_rank_correlation": residual,
+        "residual_low": residual and 0.0,
+        "residual_high": residual and 0.3,
+    }
+    for stage, residual in (("head", 0.2), ("all", 0.1), ("no network", None))
+]
 TABLES: dict[str, list[dict[str, Any]]] = {
     "latency": STEPS,
     "reliability": RELIABILITY,
@@ -101,6 +124,7 @@ def files(digest: str = DIGEST) -> tuple[EvidenceFile, ...]:
         file("fair", evidence("fairness", {"gap": metric()}, {"groups": BY_SEX}, digest)),
         file("foreign", evidence("detection", digest=OTHER)),
         file("novel", evidence("novelty", {"surprise<b>": metric(12.5, -3, 140)}, digest=digest)),
+        file("risky", evidence("risks", RISKS, {"randomisation": CASCADE}, digest)),
         file("robust", evidence("robustness", robust, digest=digest)),
     )
 

@@ -11,6 +11,7 @@ from mri_guard.reports.plots.curves import precision_recall, roc
 from mri_guard.reports.plots.forest import forest
 from mri_guard.reports.plots.latency import latency
 from mri_guard.reports.plots.picture import Picture
+from mri_guard.reports.plots.randomisation import randomisation
 from mri_guard.reports.plots.reliability import reliability
 
 PLOTS: dict[str, tuple[Callable[[Sequence[EvidenceFile]], list[Picture]], ...]] = {
@@ -18,6 +19,7 @@ PLOTS: dict[str, tuple[Callable[[Sequence[EvidenceFile]], list[Picture]], ...]] 
     "robustness": (against_epsilon, forest),
     "fairness": (forest,),
     "calibration": (reliability,),
+    "risks": (randomisation,),
     "latency": (latency,),
 }
 """By section. A plot that finds nothing to draw draws nothing."""
