@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,10 +22,10 @@ from services.db.models import AuditEntry, Case, Instance, Job, Series, SeriesSt
 from services.intake.spool import Spool
 from services.settings import Settings
 from tests.dicom_files import mr_slices
+from tests.services.waiting import eventually
 
 COUNT = 150
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60
 
 
 class Server:
@@ -46,7 +45,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        eventually((self.home / "serve.json").exists, START_SECONDS)
+        eventually((self.home / "serve.json").exists)
         self.addresses: dict[str, Any] = json.loads((self.home / "serve.json").read_text())
 
     def alive(self) -> list[int]:
@@ -92,14 +91,6 @@ def brisk(settings: Settings) -> Settings:
     """Settings of a server on free ports that waits for nobody."""
     changes = {"http_port": 0, "dicom_port": 0, "quiet_seconds": 1.0, "lease_seconds": 2.0}
     return settings.model_copy(update=changes)
-
-
-def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits until it is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.05)
 
 
 def slices() -> list[Dataset]:

@@ -2,7 +2,6 @@ import json
 import os
 import signal
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -13,6 +12,7 @@ from services import serve as module
 from services.serve import serve
 from services.settings import Settings
 from tests.services import crew
+from tests.services.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +42,6 @@ def ended_after(act: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=run)
     thread.start()
     return thread
-
-
-def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits until it is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.05)
 
 
 def test_tells_where_it_listens_and_ends_on_a_signal(
