@@ -64,14 +64,16 @@ class Latents:
     def active_share(self, counts: Counts) -> Values:
         """Share of latents whose mean varies over scans at their own place, (draws,); NaN of a
         single scan.
+
+        A scan drawn twice varies no more for it: the variance is corrected by 1 - sum(weight ** 2),
+        which is 1 - 1 / n where each counts once.
         """
         flat = self.means.reshape(len(self.means), -1)
-        weight, n = self._weights(counts), counts[:, self.patient].sum(1)
+        weight = self._weights(counts)
         variance = weight @ np.square(flat) - np.square(weight @ flat)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            unbiased = variance * (n / (n - 1))[:, None]
-        shares = (unbiased > ACTIVE_VARIANCE).mean(1)
-        return np.where(n > 1, shares, np.nan)
+        free = 1 - np.square(weight).sum(1)
+        shares = (variance > ACTIVE_VARIANCE * free[:, None]).mean(1)
+        return np.where(free > 1e-9, shares, np.nan)
 
     def rate(self, counts: Counts) -> Values:
         """Mean over scans of the rate, nats a brain voxel, (draws,)."""

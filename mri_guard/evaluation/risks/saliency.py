@@ -4,7 +4,8 @@ Weights are drawn anew, as they were before training, layer by layer from the ou
 (cascading randomisation; Adebayo et al. 2018, arXiv:1810.03292, section 3). A map that stays as it
 was shows the image, not the model. The map is a sum, and the atlas and the asymmetry in it ask no
 network: so the residual's part is told apart, and beside the whole map stands what a map of those
-two alone has in common with it: about so far it can fall.
+two alone has in common with it. A network that says nothing true can leave less than that: its
+residual is in the sum too, and hides them.
 
 Every scan gets weights of its own. The network itself is not touched: copies are drawn anew.
 """

@@ -19,8 +19,8 @@ def randomisation(files: Sequence[EvidenceFile]) -> list[Picture]:
             "Rank correlation of the anomaly map with itself after weights were drawn anew, from "
             "the output to the input (0: finest level), mean over patients with 95 % intervals; a "
             "map that stays at 1 does not depend on the network. Atlas and asymmetry in the whole "
-            f"map never do: the flat line is what they alone have in common with it. From: "
-            f"{file.name}.",
+            "map do not: the flat line is what a map of those two alone has in common with it. "
+            f"From: {file.name}.",
         )
         for file in files
         if (rows := file.evidence.tables.get("randomisation"))
