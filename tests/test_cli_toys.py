@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from mri_guard import bundle, cli
@@ -30,6 +31,14 @@ from tests.test_journey import KIT
 from tests.toys import TINY, plain_fusion, toy_brain
 
 runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No table breaks what is looked for; the terminal's size is read when the module is."""
+    monkeypatch.setattr(cli, "console", Console(width=300))
+
+
 HEALTHY = {"toys": tuple(float(i) for i in range(100))}
 
 
@@ -99,7 +108,7 @@ def test_draws_change_nothing_else_and_come_out_the_same_again(kit: Kit, scan: P
 
 
 def test_says_in_words_what_draws_are_and_are_not(kit: Kit, scan: Path) -> None:
-    ran = runner.invoke(cli.app, ["screen", str(scan), "--draws", "2"], env={"COLUMNS": "300"})
+    ran = runner.invoke(cli.app, ["screen", str(scan), "--draws", "2"])
     said = " ".join(ran.stdout.split())
     assert "score over 2 draws" in said
     assert "no interval for the" in said
@@ -191,7 +200,7 @@ def test_shows_a_probability_only_where_labelled_scans_give_one(
     kit: Kit, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def shown() -> str:
-        ran = runner.invoke(cli.app, ["screen", str(scan)], env={"COLUMNS": "300"})
+        ran = runner.invoke(cli.app, ["screen", str(scan)])
         return " ".join(ran.stdout.split())
 
     assert _screen(scan)["examination"]["calibrated"]["probability"] is None
@@ -216,7 +225,7 @@ def test_shows_a_probability_only_where_labelled_scans_give_one(
 )
 def test_exits_2_for_a_budget_that_is_none(asked: list[str], said: str, tmp_path: Path) -> None:
     to = ["--manifest", str(tmp_path / "x.csv"), "--out", str(tmp_path / "new")]
-    ran = runner.invoke(cli.app, ["calibrate", *to, *asked], env={"COLUMNS": "300"})
+    ran = runner.invoke(cli.app, ["calibrate", *to, *asked])
     assert ran.exit_code == 2
     assert said in " ".join(ran.stderr.split())
 
@@ -244,7 +253,7 @@ def test_calibrates_for_a_site_and_says_what_its_scans_say(
 
     monkeypatch.setattr(cli, "with_site_calibration", made)
     to = ["--manifest", str(tmp_path / "x.csv"), "--out", str(tmp_path / "new")]
-    ran = runner.invoke(cli.app, ["calibrate", *to, "--alpha", "0.1"], env={"COLUMNS": "300"})
+    ran = runner.invoke(cli.app, ["calibrate", *to, "--alpha", "0.1"])
     assert ran.exit_code == 0, ran.stderr
     said = " ".join(ran.stdout.split())
     assert "the 5. largest of 100 healthy scores" in said
@@ -266,7 +275,7 @@ def _labels(
     before = Calibration(healthy_scores=HEALTHY, detectors={})
     monkeypatch.setattr(bundle, "calibration", lambda _: (before, PolicyConfig()))
     arguments = ["label-consistency", "--manifest", str(scored), *asked]
-    return runner.invoke(cli.app, arguments, env={"COLUMNS": "300"})
+    return runner.invoke(cli.app, arguments)
 
 
 def test_finds_the_label_that_does_not_go_with_its_scan(

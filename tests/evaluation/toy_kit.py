@@ -63,7 +63,7 @@ def write_manifest(folder: Path, people: Sequence[tuple[str, str, str]], slices:
     """
     lines = ["scan,mask,subject,label,split,sequence,sex,age"]
     for number, (label, sex, age) in enumerate(people):
-        toy = toy_brain(generator(0, "person", number), slices=slices, side=SIDE, noise=0.02)
+        toy = toy_brain(generator(0, "robust", number), slices=slices, side=SIDE, noise=0.02)
         mask = ""
         if label == "abnormal":
             toy, lesion = with_lesion(toy, amount=0.8, radius=5.0)
