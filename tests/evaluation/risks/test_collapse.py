@@ -77,7 +77,16 @@ def test_knows_a_level_that_was_put_to_sleep(config: VaeConfig) -> None:
     assert metrics["kl_level_0_nats_a_voxel"].value > metrics["kl_level_0_nats_a_unit"].value > 0
     assert metrics["active_units_level_1"].n == 4
     assert [row["level"] for row in rows] == [0, 1]
+    for name, metric in metrics.items():
+        assert metric.low <= metric.value <= metric.high, name
     assert rows[1]["active_units"] == 0
+
+
+def test_nothing_varies_over_a_single_scan() -> None:
+    metrics, rows = collapse(network(), scans(TINY)[:1], np.ones((20, 1), dtype=np.int64))
+    assert "active_share_level_0" not in metrics
+    assert "kl_level_0_nats_a_unit" in metrics
+    assert "active_share" not in rows[0]
 
 
 def test_reads_only_places_inside_every_brain() -> None:
