@@ -99,7 +99,13 @@ def test_draws_the_plots_whose_points_are_there(html: str) -> None:
 
 
 def test_names_what_there_is_no_evidence_for(html: str, report: Report) -> None:
-    assert report.missing == ("sanitization", "perturbation", "certification")
+    assert report.missing == (
+        "sanitization",
+        "perturbation",
+        "certification",
+        "poisoning",
+        "reliance",
+    )
     first = html.split('id="glance"')[1].split("</section>", maxsplit=1)[0]
     for kind in report.missing:
         assert kind in first
