@@ -64,7 +64,7 @@ from mri_guard.evaluation.fairness import (
 from mri_guard.evaluation.fairness import table as fairness_table
 from mri_guard.evaluation.gallery import INDEX
 from mri_guard.evaluation.hostile import write_corpus
-from mri_guard.evaluation.perturbation import EPSILONS, evaluate_perturbation
+from mri_guard.evaluation.perturbation import EPSILONS, UNAWARE, evaluate_perturbation
 from mri_guard.evaluation.perturbation import table as perturbation_table
 from mri_guard.evaluation.poisoning import SHARES, evaluate_poisoning
 from mri_guard.evaluation.poisoning import table as poisoning_table
@@ -1274,6 +1274,9 @@ def perturbation(
     limit_scans: Annotated[
         int | None, typer.Option(min=1, help="Take the first so many scans alone.")
     ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Gradient steps of each attack.")
+    ] = UNAWARE.steps,
     work: Annotated[
         Path, typer.Option(help="What has been computed; an interrupted run goes on from here.")
     ] = Path("var/perturbation"),
@@ -1295,6 +1298,7 @@ def perturbation(
                 scale=statistics.stdev(healthy),
                 seed=seed,
                 epsilons=(epsilon or EPSILONS) if attacks else (),
+                attack=replace(UNAWARE, steps=steps),
                 artifacts=ARTIFACTS if artifacts else (),
                 limit=limit_scans,
                 console=errors,
