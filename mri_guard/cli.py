@@ -47,6 +47,7 @@ from mri_guard.evaluation.ablation import evaluate_ablation
 from mri_guard.evaluation.ablation import table as ablation_table
 from mri_guard.evaluation.baselines import known_baselines
 from mri_guard.evaluation.brain_mask import evaluate_brain_mask
+from mri_guard.evaluation.brain_mask import table as brain_mask_table
 from mri_guard.evaluation.calibration import BUDGETS, evaluate_calibration, price_table
 from mri_guard.evaluation.calibration import table as calibration_table
 from mri_guard.evaluation.certification import NOISE_DRAWS, SIGMA, evaluate_certification
@@ -863,18 +864,20 @@ app.add_typer(evaluate, name="evaluate")
 @exits
 def brain_mask_on_people(
     data: Annotated[Path, typer.Option(help="Folder of the development data.")],
+    out: EvidenceOption,
     bundle: BundleOption = bundles.DEFAULT,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Dice of the brain mask on people, and how much of their tumours it keeps."""
-    preprocess = Preprocess(bundle_module.brain_mask(bundle))
-    rows = evaluate_brain_mask(data, preprocess, seed)
-    table = Table("scans", "n", "mean (95 % interval)", "worst")
-    for row in rows:
-        interval = f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
-        table.add_row(row.group, str(row.n), interval, f"{row.worst:.3f}")
-    say([asdict(row) for row in rows], table, as_json=as_json)
+    evidence = evaluate_brain_mask(
+        data,
+        Preprocess(bundle_module.brain_mask(bundle)),
+        command=_command(),
+        bundle_digest=bundle_module.card(bundle)[2],
+        seed=seed,
+    )
+    _write_evidence(evidence, out, brain_mask_table(evidence), as_json=as_json)
 
 
 @evaluate.command()

@@ -59,7 +59,7 @@ lgg := $(DATA)/lgg/manifest.csv
 elderly := $(DATA)/elderly/manifest.csv
 baselines := --baselines $(work)/baselines
 of_data := robustness certification risks calibration fairness perturbation detection detection_elderly \
-    sanitization sanitization_elderly
+    sanitization sanitization_elderly brain_mask
 
 data: $(of_data:%=$(to)/data/%.json)
 	$(report)
@@ -84,3 +84,5 @@ $(to)/data/sanitization.json: $(lgg)
 	$(call evaluate,sanitization --manifest $<)
 $(to)/data/sanitization_elderly.json: $(elderly)
 	$(call evaluate,sanitization --manifest $< --split "")
+$(to)/data/brain_mask.json: $(elderly)
+	$(call evaluate,brain-mask --data $(DATA))

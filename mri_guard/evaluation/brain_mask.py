@@ -1,48 +1,37 @@
-"""Dice of the brain mask on people, and how much of their tumours it keeps.
-
-`mri-guard evaluate brain-mask` prints them.
-"""
+"""Dice of the brain mask on people, and how much of their tumours it keeps."""
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Table
 
 from mri_guard.determinism import generator
+from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
+from mri_guard.kept import digest_of
+from mri_guard.metrics.bootstrap import summary
 from mri_guard.preprocess import Preprocess, to_scan_grid
 from mri_guard.preprocess.orientation import spacing_mm
+from mri_guard.readers.manifest import digest
 from mri_guard.records import Contrast, Scan, ScanHeader
 
 CSF = 1
 """Label of the cerebrospinal fluid in the tissue maps of `healthy_t1_slabs`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One figure of one group of scans, in [0, 1].
+FOLDERS = ("elderly", "healthy_t1_slabs", "lgg")
+"""Of the development data."""
 
-    Attributes:
-        group: which scans, which figure, against which reference.
-        mean: mean over people.
-        low: 95 % percentile bootstrap over people, lower end.
-        high: the same, upper end.
-        worst: smallest of all.
-        n: people.
-    """
-
-    group: str
-    mean: float
-    low: float
-    high: float
-    worst: float
-    n: int
+DICE = "Dice of the brain mask on the scans' own voxels, mean over people"
+KEPT = "share of the lesion inside the brain mask, mean over patients that are not for testing"
 
 
-def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> list[Summary]:
+def evaluate_brain_mask(
+    data: Path, preprocess: Preprocess, *, command: str, bundle_digest: str, seed: int = 0
+) -> Evidence:
     """Dice on `elderly` (FLAIR and T1) and `healthy_t1_slabs`, on the scans' own voxels.
 
     Of the `lgg` patients that are not for testing: the share of their lesion inside the mask.
@@ -50,17 +39,44 @@ def evaluate_brain_mask(data: Path, preprocess: Preprocess, seed: int = 0) -> li
     Args:
         data: folder of the development data.
         preprocess: with the brain mask to assess.
+        command: written into the evidence.
+        bundle_digest: of the bundle whose mask it is.
         seed: of the bootstrap.
     """
     found: dict[str, list[float]] = {}
     for scan, references in scans_with_reference(data):
         brain = brain_on_scan(scan, preprocess)
         for group, reference in references.items():
-            found.setdefault(group, []).append(dice(brain, reference))
+            found.setdefault(f"dice_{group}", []).append(dice(brain, reference))
     for scan, lesion in _lesions(data / "lgg"):
         brain = brain_on_scan(scan, preprocess)
-        found.setdefault("lgg FLAIR, lesion inside", []).append(float(brain[lesion].mean()))
-    return [summarise(group, values, seed) for group, values in found.items()]
+        found.setdefault("lesion_kept_lgg_flair", []).append(float(brain[lesion].mean()))
+    manifests = [data / name / "manifest.csv" for name in FOLDERS]
+    return Evidence(
+        kind="brain_mask",
+        command=command,
+        bundle_digest=bundle_digest,
+        manifest_digest=digest_of(*(digest(manifest) for manifest in manifests)),
+        code_version=code_version(),
+        seed=seed,
+        machine=machine(),
+        metrics={name: mean_of(name, values, seed) for name, values in found.items()},
+        tables={
+            "worst": [{"figure": name, "value": min(values)} for name, values in found.items()],
+            "manifests": [{"manifest_digest": digest(manifest)} for manifest in manifests],
+        },
+    )
+
+
+def table(evidence: Evidence) -> Table:
+    """Each figure with its interval, and the worst of all people."""
+    shown = Table("figure", "n", "mean", "95 % interval", "worst")
+    worst = {row["figure"]: row["value"] for row in evidence.tables["worst"]}
+    for name, metric in evidence.metrics.items():
+        interval = f"{metric.low:.3f} to {metric.high:.3f}"
+        of = name.replace("_", " ")
+        shown.add_row(of, str(metric.n), f"{metric.value:.3f}", interval, f"{worst[name]:.3f}")
+    return shown
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -69,13 +85,22 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return 2 * int((one & other).sum()) / total if total else 1.0
 
 
-def summarise(group: str, values: list[float], seed: int) -> Summary:
-    """Mean over people with a 95 % percentile bootstrap interval."""
-    rng = generator(seed, "brain-mask-dice", group)
-    draws = rng.choice(values, size=(2000, len(values))).mean(axis=1)
-    low, high = np.percentile(draws, (2.5, 97.5))
-    mean = float(np.mean(values))
-    return Summary(group, mean, float(low), float(high), min(values), len(values))
+def mean_of(name: str, values: list[float], seed: int) -> Metric:
+    """Mean over people with a 95 % percentile bootstrap interval.
+
+    Args:
+        name: of the figure.
+        values: of each person, in [0, 1].
+        seed: of the bootstrap.
+    """
+    rng = generator(seed, "brain-mask", name)
+    drawn = rng.choice(values, size=(2000, len(values))).mean(axis=1)
+    return Metric(
+        **summary(float(np.mean(values)), drawn).model_dump(),
+        n=len(values),
+        unit="people",
+        definition=KEPT if name.startswith("lesion_kept") else DICE,
+    )
 
 
 def brain_on_scan(scan: Scan, preprocess: Preprocess) -> NDArray[np.bool_]:
@@ -88,20 +113,20 @@ def brain_on_scan(scan: Scan, preprocess: Preprocess) -> NDArray[np.bool_]:
 
 
 def scans_with_reference(data: Path) -> Iterator[tuple[Scan, dict[str, NDArray[np.bool_]]]]:
-    """Each scan with its references by group."""
+    """Each scan with its references by group: `elderly_flair`, `slabs_t1_with_csf`, ..."""
     folder = data / "elderly"
     for row in _rows(folder):
         if row["brain_mask"]:
             reference, _ = _read(folder / row["brain_mask"])
             for contrast, column in ((Contrast.FLAIR, "scan"), (Contrast.T1, "t1")):
                 scan = _scan(folder / row[column], contrast)
-                yield scan, {f"elderly {contrast}": reference > 0}
+                yield scan, {f"elderly_{contrast.lower()}": reference > 0}
     folder = data / "healthy_t1_slabs"
     for row in _rows(folder):
         tissue, _ = _read(folder / row["tissue"])
         yield (
             _scan(folder / row["scan"], Contrast.T1),
-            {"slabs T1, with CSF": tissue > 0, "slabs T1, without CSF": tissue > CSF},
+            {"slabs_t1_with_csf": tissue > 0, "slabs_t1_without_csf": tissue > CSF},
         )
 
 

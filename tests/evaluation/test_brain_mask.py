@@ -1,3 +1,4 @@
+import csv
 from itertools import islice
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import pytest
 import bundles
 from mri_guard import bundle
 from mri_guard.evaluation.brain_mask import (
+    FOLDERS,
     brain_on_scan,
     dice,
+    evaluate_brain_mask,
+    mean_of,
     scans_with_reference,
-    summarise,
+    table,
 )
 from mri_guard.preprocess import Preprocess
 
@@ -23,12 +27,13 @@ def test_counts_twice_the_overlap() -> None:
     assert dice(one & ~one, one & ~one) == 1
 
 
-def test_brackets_the_mean_and_names_the_worst() -> None:
-    summary = summarise("people", [0.9, 0.92, 0.94, 0.96], seed=0)
-    assert summary.mean == pytest.approx(0.93)
-    assert 0.9 <= summary.low < summary.mean < summary.high <= 0.96
-    assert (summary.worst, summary.n) == (0.9, 4)
-    assert summary == summarise("people", [0.9, 0.92, 0.94, 0.96], seed=0)
+def test_brackets_the_mean_over_people() -> None:
+    values = [0.9, 0.92, 0.94, 0.96]
+    mean = mean_of("dice_people", values, seed=0)
+    assert mean.value == pytest.approx(0.93)
+    assert 0.9 <= mean.low < mean.value < mean.high <= 0.96
+    assert (mean.n, mean.unit) == (4, "people")
+    assert mean == mean_of("dice_people", values, seed=0)
 
 
 def test_finds_the_brain_of_an_elderly_person(shared_data: Path) -> None:
@@ -36,3 +41,28 @@ def test_finds_the_brain_of_an_elderly_person(shared_data: Path) -> None:
     (scan, references), *_ = islice(scans_with_reference(shared_data), 1)
     (reference,) = references.values()
     assert dice(brain_on_scan(scan, preprocess), reference) > 0.85
+
+
+def test_is_evidence_of_every_group(shared_data: Path, tmp_path: Path) -> None:
+    for name in FOLDERS:  # of each the first scan that has a reference
+        with (shared_data / name / "manifest.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        first = next(row for row in rows if row.get("brain_mask", "-"))
+        (tmp_path / name).mkdir()
+        for folder in ("scans", "masks"):
+            (tmp_path / name / folder).symlink_to(shared_data / name / folder)
+        with (tmp_path / name / "manifest.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerow(first)
+    preprocess = Preprocess(bundle.brain_mask(bundles.DEFAULT))
+    evidence = evaluate_brain_mask(tmp_path, preprocess, command="", bundle_digest="b")
+    assert {name: metric.n for name, metric in evidence.metrics.items()} == {
+        "dice_elderly_flair": 1,
+        "dice_elderly_t1": 1,
+        "dice_slabs_t1_with_csf": 1,
+        "dice_slabs_t1_without_csf": 1,
+        "lesion_kept_lgg_flair": 1,
+    }
+    assert all(metric.value > 0.8 for metric in evidence.metrics.values())
+    assert len(table(evidence).rows) == 5
