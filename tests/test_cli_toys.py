@@ -16,10 +16,12 @@ from typer.testing import CliRunner, Result
 from mri_guard import bundle, cli
 from mri_guard.anomaly import Vae, VaeScorer
 from mri_guard.anomaly.uncertainty import MEANING
+from mri_guard.attacks import Pgd
 from mri_guard.bundle import Calibration, PolicyConfig
 from mri_guard.calibration import LabelledScores, ScoreCalibrator
 from mri_guard.determinism import generator
 from mri_guard.errors import UnreadableError
+from mri_guard.evaluation.evidence import Evidence
 from mri_guard.journey import Kit
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
@@ -27,6 +29,7 @@ from mri_guard.records import Scan, Source
 from mri_guard.training.site import Seen, SiteReport, report
 from tests.evaluation.test_calibration import _manifest, _Nifti, _score
 from tests.evaluation.test_detection import manifest
+from tests.reports.toys import evidence
 from tests.test_journey import KIT
 from tests.toys import TINY, plain_fusion, toy_brain
 
@@ -187,6 +190,25 @@ def test_measures_the_other_risks_of_toys(kit: Kit, tmp_path: Path) -> None:
     assert evidence["tables"]["scans"][0]["assessed"] == 1
     assert "membership inference" in ran.stdout
     assert evidence["metrics"]["membership_inference_auroc_score"]["n"] == 2
+
+
+def test_attacks_as_strongly_as_it_is_told(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def evaluated(*_: object, **settings: Any) -> Evidence:
+        asked.update(settings)
+        return evidence("perturbation")
+
+    monkeypatch.setattr(cli, "evaluate_perturbation", evaluated)
+    out = tmp_path / "e.json"
+    to = ["evaluate", "perturbation", "--manifest", str(tmp_path / "x.csv"), "--out", str(out)]
+    assert runner.invoke(cli.app, [*to, "--steps", "3", "--epsilon", "2"]).exit_code == 0
+    assert (asked["attack"], asked["epsilons"]) == (Pgd(steps=3), [2.0])
+    assert Evidence.load(out).kind == "perturbation"
+    assert runner.invoke(cli.app, [*to, "--no-attacks"]).exit_code == 0
+    assert (asked["attack"], asked["epsilons"]) == (Pgd(), ())
 
 
 def test_exits_2_for_a_second_look_of_too_few_draws(tmp_path: Path) -> None:
