@@ -13,7 +13,7 @@ import argparse
 import csv
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from rich.table import Table
 from mri_guard import bundle
 from mri_guard.calibration import Budget, Rate, Workload
 from mri_guard.evaluation.claims import RESAMPLES, claims
-from mri_guard.readers.manifest import read_manifest
+from mri_guard.readers.manifest import ManifestRow, read_manifest
 from mri_guard.training.site import one_a_person, seen_by
 
 BAND = 20
@@ -90,12 +90,7 @@ def table_of(path: Path) -> list[dict[str, str]]:
 
 def scored(options: argparse.Namespace) -> list[dict[str, str]]:
     """Healthy scans of the manifest with their scores; those that never got one are left out."""
-    rows = [
-        row
-        for row in read_manifest(options.manifest)
-        if row.label == "healthy" and (not options.split or row.split in options.split)
-    ]
-    rows = list(one_a_person(rows))
+    rows = healthy_people(options.manifest, options.split)
     with (
         bundle.load(options.bundle) as kit,
         tempfile.TemporaryDirectory() as work,
@@ -109,11 +104,27 @@ def scored(options: argparse.Namespace) -> list[dict[str, str]]:
         if one.scores
     ]
     if options.write and made:
-        with options.write.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(made[0]))
-            writer.writeheader()
-            writer.writerows(made)
+        write(options.write, made)
     return made
+
+
+def healthy_people(manifest: Path, splits: Collection[str]) -> tuple[ManifestRow, ...]:
+    """One healthy scan of each person of the splits; of all splits where none is named."""
+    return one_a_person(
+        [
+            row
+            for row in read_manifest(manifest)
+            if row.label == "healthy" and (not splits or row.split in splits)
+        ]
+    )
+
+
+def write(path: Path, rows: Sequence[dict[str, str]]) -> None:
+    """At least one row, as `table_of` reads them."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def slices_of(

@@ -11,21 +11,19 @@ python -m benchmarks.slice_model --manifest MANIFEST.csv --work WORK --out score
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 
 import bundles
+from benchmarks.calibration_claims import healthy_people, write
 from mri_guard import bundle
 from mri_guard.errors import InputError
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
-from mri_guard.readers.manifest import read_manifest
 from mri_guard.training.config import TrainConfig
 from mri_guard.training.data import prepared_scan, preprocess_digest
-from mri_guard.training.site import one_a_person
 from mri_guard.training.train import train
 
 
@@ -41,19 +39,16 @@ def main() -> None:
     console = Console(stderr=True)
 
     preprocess = Preprocess(bundle.brain_mask(bundles.DEFAULT))
-    config = TrainConfig().model_copy(update={"steps": options.steps})
     model = train(
         [options.manifest],
         options.work,
-        config,
+        TrainConfig(steps=options.steps),
         seed=options.seed,
         preprocess=preprocess,
         console=console,
     )
     scorer, maker, made = model.scorer(), preprocess_digest(preprocess), []
-    every = read_manifest(options.manifest)
-    held = [row for row in every if row.split in {"calibration", "test"}]
-    rows = [row for row in one_a_person(held) if row.label == "healthy"]
+    rows = healthy_people(options.manifest, ("calibration", "test"))
     with Decoder() as decoder:
         for row in track(rows, "scoring", console=console):
             try:
@@ -62,10 +57,7 @@ def main() -> None:
                 console.print(f"left out: {error}", highlight=False)
                 continue
             made.append(row.attributes | {"score": repr(scorer(seen).score)})
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(made[0]))
-        writer.writeheader()
-        writer.writerows(made)
+    write(options.out, made)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ from mri_guard.records import Contrast, Scan, ScanHeader
 CSF = 1
 """Label of the cerebrospinal fluid in the tissue maps of `healthy_t1_slabs`."""
 
-
 FOLDERS = ("elderly", "healthy_t1_slabs", "lgg")
 """Of the development data."""
 
+LESION_KEPT = "lesion_kept_lgg_flair"
 DICE = "Dice of the brain mask on the scans' own voxels, mean over people"
 KEPT = "share of the lesion inside the brain mask, mean over patients that are not for testing"
 
@@ -50,7 +50,7 @@ def evaluate_brain_mask(
             found.setdefault(f"dice_{group}", []).append(dice(brain, reference))
     for scan, lesion in _lesions(data / "lgg"):
         brain = brain_on_scan(scan, preprocess)
-        found.setdefault("lesion_kept_lgg_flair", []).append(float(brain[lesion].mean()))
+        found.setdefault(LESION_KEPT, []).append(float(brain[lesion].mean()))
     manifests = [data / name / "manifest.csv" for name in FOLDERS]
     return Evidence(
         kind="brain_mask",
@@ -99,7 +99,7 @@ def mean_of(name: str, values: list[float], seed: int) -> Metric:
         **summary(float(np.mean(values)), drawn).model_dump(),
         n=len(values),
         unit="people",
-        definition=KEPT if name.startswith("lesion_kept") else DICE,
+        definition=KEPT if name == LESION_KEPT else DICE,
     )
 
 

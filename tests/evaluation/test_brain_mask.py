@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import bundles
 from mri_guard import bundle
+from mri_guard.evaluation import brain_mask
 from mri_guard.evaluation.brain_mask import (
     FOLDERS,
     brain_on_scan,
@@ -17,6 +19,12 @@ from mri_guard.evaluation.brain_mask import (
     table,
 )
 from mri_guard.preprocess import Preprocess
+
+
+def _all(
+    image: NDArray[np.float32], head: NDArray[np.bool_], spacing_mm: float
+) -> NDArray[np.bool_]:
+    return head
 
 
 def test_counts_twice_the_overlap() -> None:
@@ -34,6 +42,24 @@ def test_brackets_the_mean_over_people() -> None:
     assert 0.9 <= mean.low < mean.value < mean.high <= 0.96
     assert (mean.n, mean.unit) == (4, "people")
     assert mean == mean_of("dice_people", values, seed=0)
+
+
+def test_names_the_worst_of_all_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, whole = np.array([1, 1, 0, 0], bool), np.ones(4, bool)
+    people = [(None, {"people": whole}), (None, {"people": half})]
+    monkeypatch.setattr(brain_mask, "scans_with_reference", lambda _: people)
+    monkeypatch.setattr(brain_mask, "_lesions", lambda _: [(None, whole), (None, ~half)])
+    monkeypatch.setattr(brain_mask, "brain_on_scan", lambda *_: half)
+    for name in FOLDERS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.csv").write_text("scan\n")
+    evidence = evaluate_brain_mask(tmp_path, Preprocess(_all), command="", bundle_digest="b")
+    assert evidence.metrics["dice_people"].value == pytest.approx((2 / 3 + 1) / 2)
+    assert evidence.metrics["lesion_kept_lgg_flair"].value == pytest.approx(0.25)
+    worst = {row["figure"]: row["value"] for row in evidence.tables["worst"]}
+    assert worst == {"dice_people": pytest.approx(2 / 3), "lesion_kept_lgg_flair": 0}
+    assert "inside the brain mask" in evidence.metrics["lesion_kept_lgg_flair"].definition
+    assert list(table(evidence).columns[-1].cells) == ["0.667", "0.000"]
 
 
 def test_finds_the_brain_of_an_elderly_person(shared_data: Path) -> None:
