@@ -136,6 +136,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 EvidenceOption = Annotated[Path, typer.Option("--out", help="Evidence file to write (JSON).")]
 SplitOption = Annotated[list[str] | None, typer.Option("--split", help="To assess; default: test.")]
 SeedOption = Annotated[int, typer.Option(help="Root seed of everything random.")]
+WorkOption = Annotated[
+    Path,
+    typer.Option(
+        help="What has been computed, for evaluations of one bundle to share; an interrupted run "
+        "goes on from here."
+    ),
+]
 
 
 def fail(message: str, status: int) -> NoReturn:
@@ -1079,24 +1086,28 @@ def calibration(
             "scans a day; again for more."
         ),
     ] = None,
+    work: WorkOption = Path("var/evaluated"),
     as_json: JsonOption = False,
 ) -> None:
     """What calibrated thresholds do to scans and slices: false flags, sensitivity, quarantine."""
     days = [_workload(*_two_numbers(day)) for day in workload or ()]
     budgets: list[Budget] = [*(Rate(alpha=one) for one in alpha or ()), *days]
     scores, policy = bundle_module.calibration(bundle)
-    with bundle_module.load(bundle) as kit, _work_folder() as work:
-        evidence = evaluate_calibration(
-            manifest,
-            split or ["test"],
-            kit,
-            scores,
-            delta=policy.delta,
-            command=_command(),
-            work=work,
-            budgets=budgets or BUDGETS,
-            console=errors,
-        )
+    try:
+        with bundle_module.load(bundle) as kit:
+            evidence = evaluate_calibration(
+                manifest,
+                split or ["test"],
+                kit,
+                scores,
+                delta=policy.delta,
+                command=_command(),
+                work=work,
+                budgets=budgets or BUDGETS,
+                console=errors,
+            )
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
     if not as_json:
         console.print(price_table(evidence), highlight=False)
     _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
@@ -1169,9 +1180,7 @@ def robustness(
     sanity_scans: Annotated[
         int, typer.Option(min=0, help="Scans looked at for masked gradients; 0: none.")
     ] = 1,
-    work: Annotated[
-        Path, typer.Option(help="What has been computed; an interrupted run goes on from here.")
-    ] = Path("var/robustness"),
+    work: WorkOption = Path("var/evaluated"),
     device: Annotated[str, typer.Option(help="To attack on: cpu, cuda, cuda:1.")] = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -1342,9 +1351,7 @@ def fairness(
         bool,
         typer.Option("--own-thresholds", help="Each site's own where its scores allow one."),
     ] = False,
-    work: Annotated[
-        Path, typer.Option(help="What has been computed; shared with evaluate robustness.")
-    ] = Path("var/robustness"),
+    work: WorkOption = Path("var/evaluated"),
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:

@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+
+import mri_guard
 
 Value = TypeVar("Value")
 
@@ -58,4 +61,19 @@ def digest_of_path(path: Path) -> str:
             with file.open("rb") as opened:
                 own = hashlib.file_digest(opened, "sha256").hexdigest()
             sha.update(f"{file.relative_to(path)}\0{own}\n".encode())
+    return sha.hexdigest()
+
+
+@cache
+def code_digest(*parts: str) -> str:
+    """SHA-256 of source that a computation depends on, hex.
+
+    Args:
+        parts: files or folders below the package.
+    """
+    root, sha = Path(mri_guard.__path__[0]), hashlib.sha256()
+    for part in parts:
+        path = root / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            sha.update(file.read_bytes() + b"\0")
     return sha.hexdigest()

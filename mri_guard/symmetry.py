@@ -5,6 +5,7 @@ with nothing. The plane is found for each brain: x = shift + tilt z + tan(angle)
 by the overlap of the image with its mirror image.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -46,7 +47,7 @@ def symmetry_plane(image: Tensor, inside: Tensor) -> Plane:
         weight = inside.to(image)
         seen = torch.stack([image.clamp(0, 1) * weight, weight], 1)
         seen = functional.avg_pool2d(seen, 3, 1, 1)
-        best = Plane()
+        best, errors = Plane(), dict[Plane, float]()
         for reach in ROUNDS:
             for index, name in enumerate(("shift_px", "angle", "tilt_px")):
                 width = reach[(1, 0, 2)[index]]
@@ -55,8 +56,10 @@ def symmetry_plane(image: Tensor, inside: Tensor) -> Plane:
                     _with(best, name, at + float(step) * width)
                     for step in torch.linspace(-1, 1, TRIES)
                 ]
-                errors = torch.stack([(mirror(seen, plane) - seen).abs().sum() for plane in tries])
-                best = tries[int(errors.argmin())]
+                for plane in tries:
+                    if plane not in errors:  # the best so far is tried again and again
+                        errors[plane] = float(mirror(seen, plane).sub_(seen).abs_().sum())
+                best = min(tries, key=errors.__getitem__)
     return best
 
 
@@ -84,18 +87,19 @@ def mirror(stack: Tensor, plane: Plane) -> Tensor:
         plane: see `Plane`.
     """
     depth, _, width, height = stack.shape
-    angle = torch.deg2rad(torch.tensor(plane.angle, device=stack.device))
-    x = torch.arange(width, device=stack.device) - (width - 1) / 2
-    y = torch.arange(height, device=stack.device) - (height - 1) / 2
-    z = torch.linspace(-1, 1, depth, device=stack.device) if depth > 1 else x.new_zeros(1)
+    sin, cos = math.sin(math.radians(plane.angle)), math.cos(math.radians(plane.angle))
+    last_x, last_y = max(1, width - 1), max(1, height - 1)
+    x = torch.arange(width).to(stack) - (width - 1) / 2
+    y = torch.arange(height).to(stack) - (height - 1) / 2
+    z = torch.linspace(-1, 1, depth).to(stack) if depth > 1 else stack.new_zeros(1)
     shift = (plane.shift_px + plane.tilt_px * z)[:, None, None]
     # Reflection across the line through (shift, 0) along (sin, cos).
-    across = torch.cos(angle) * (x[None, :, None] - shift) - torch.sin(angle) * y[None, None]
-    mirrored_x = x[None, :, None] - 2 * torch.cos(angle) * across
-    mirrored_y = y[None, None] + 2 * torch.sin(angle) * across
-    # grid_sample wants the fastest axis first: y, then x.
-    at = torch.stack([mirrored_y * 2 / max(1, height - 1), mirrored_x * 2 / max(1, width - 1)], -1)
-    return functional.grid_sample(stack, at.to(stack), align_corners=True)
+    across = cos * (x[None, :, None] - shift) - sin * y
+    # grid_sample wants the fastest axis first, y, then x, and both in halves of the box.
+    at = stack.new_empty(depth, width, height, 2)
+    torch.add(2 / last_y * y, 4 / last_y * sin * across, out=at[..., 0])
+    torch.sub(2 / last_x * x[None, :, None], 4 / last_x * cos * across, out=at[..., 1])
+    return functional.grid_sample(stack, at, align_corners=True)
 
 
 def _with(plane: Plane, name: str, value: float) -> Plane:

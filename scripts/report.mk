@@ -8,6 +8,7 @@ DATA ?= ../shared/data
 OUT := $(or $(OUT),$(error OUT=DIR is wanted))
 work := $(OUT)/work
 to := $(OUT)/evidence
+shared = --work $(work)/evaluated
 report = $(RUN) report $^ --bundle $(BUNDLE) --out $(OUT)/report
 evaluate = $(RUN) evaluate $(1) --bundle $(BUNDLE) --out $(work)/$(@F) > $(work)/$(@F).txt && mv $(work)/$(@F) $@
 
@@ -15,40 +16,37 @@ evaluate = $(RUN) evaluate $(1) --bundle $(BUNDLE) --out $(work)/$(@F) > $(work)
 .DELETE_ON_ERROR:
 $(shell mkdir -p $(work) $(to)/phantoms $(to)/data)
 
-# On phantoms, the dearest first.
+# On phantoms, the dearest first, and fairness after the calibration whose screenings it shares.
 test := $(work)/phantoms/manifest.csv
-train := $(work)/train/manifest.csv
 hostile := $(work)/hostile/manifest.csv
 members := $(work)/members/manifest.csv
-of_phantoms := robustness certification risks calibration fairness perturbation detection sanitization \
+of_phantoms := robustness calibration detection risks certification perturbation fairness sanitization \
     sanitization_hostile
 
 phantoms: $(of_phantoms:%=$(to)/phantoms/%.json)
 	$(report)
 $(test):
 	$(RUN) phantom --out $(@D) -n 16 --seed 17 --split test
-$(train):
-	$(RUN) phantom --out $(@D) -n 4 --seed 18 --split train --lesioned-share 0
 $(hostile):
 	$(RUN) hostile --out $(@D)
 # The first few of those that the shipped bundle was trained on (scripts/train-flair).
 $(members):
-	$(RUN) phantom --out $(@D) -n 6 --seed 100 --split train --lesioned-share 0
+	$(RUN) phantom --out $(@D) -n 4 --seed 100 --split train --lesioned-share 0
 $(to)/phantoms/robustness.json: $(test)
 	$(call evaluate,robustness --manifest $< --attack pgd --epsilon 2 --epsilon 8 --steps 3 --goal slices \
-	    --limit-scans 4 --sanity-scans 0 --work $(work)/robustness)
-$(to)/phantoms/certification.json: $(test)
-	$(call evaluate,certification --manifest $< --draws 20 --limit-scans 3 --work $(work)/certification)
-$(to)/phantoms/risks.json: $(test) $(members)
-	$(call evaluate,risks --manifest $< --trained-on $(members) --limit-scans 6 --saliency-scans 2)
+	    --limit-scans 3 --sanity-scans 0 $(shared))
 $(to)/phantoms/calibration.json: $(test)
-	$(call evaluate,calibration --manifest $<)
-$(to)/phantoms/fairness.json: $(test)
-	$(call evaluate,fairness --manifest $< --work $(work)/fairness)
+	$(call evaluate,calibration --manifest $< $(shared))
+$(to)/phantoms/fairness.json: $(test) | $(to)/phantoms/calibration.json
+	$(call evaluate,fairness --manifest $< $(shared))
+$(to)/phantoms/detection.json: $(test) $(members)
+	$(call evaluate,detection --manifest $< --learn-from $(members) --only position)
+$(to)/phantoms/risks.json: $(test) $(members)
+	$(call evaluate,risks --manifest $< --trained-on $(members) --limit-scans 4 --saliency-scans 2)
+$(to)/phantoms/certification.json: $(test)
+	$(call evaluate,certification --manifest $< --draws 20 --limit-scans 2 $(shared))
 $(to)/phantoms/perturbation.json: $(test)
-	$(call evaluate,perturbation --manifest $< --limit-scans 6 --no-attacks --no-artifacts --work $(work)/perturbation)
-$(to)/phantoms/detection.json: $(test) $(train)
-	$(call evaluate,detection --manifest $< --learn-from $(train) --only position)
+	$(call evaluate,perturbation --manifest $< --limit-scans 6 --no-attacks --no-artifacts $(shared))
 $(to)/phantoms/sanitization.json: $(test)
 	$(call evaluate,sanitization --manifest $<)
 $(to)/phantoms/sanitization_hostile.json: $(hostile)
@@ -58,27 +56,29 @@ $(to)/phantoms/sanitization_hostile.json: $(hostile)
 lgg := $(DATA)/lgg/manifest.csv
 elderly := $(DATA)/elderly/manifest.csv
 baselines := --baselines $(work)/baselines
-of_data := robustness certification risks calibration fairness perturbation detection detection_elderly \
-    sanitization sanitization_elderly brain_mask
+attacked := --attack pgd --epsilon 4 --epsilon 8 --steps 20
+of_data := robustness certification perturbation_attacked detection risks calibration perturbation \
+    fairness detection_elderly sanitization sanitization_elderly brain_mask
 
 data: $(of_data:%=$(to)/data/%.json)
 	$(report)
 $(to)/data/robustness.json: $(lgg)
-	$(call evaluate,robustness --manifest $< --attack pgd --attack apgd --epsilon 2 --epsilon 4 --epsilon 8 \
-	    --steps 20 --by sex --by age --by site --work $(work)/robustness)
+	$(call evaluate,robustness --manifest $< $(attacked) --by sex --by age --by site $(shared))
+$(to)/data/fairness.json: $(lgg) | $(to)/data/calibration.json $(to)/data/robustness.json
+	$(call evaluate,fairness --manifest $< $(attacked) --by sex --by age --by site $(shared))
 $(to)/data/certification.json: $(lgg)
-	$(call evaluate,certification --manifest $< --work $(work)/certification)
+	$(call evaluate,certification --manifest $< --draws 150 $(shared))
+$(to)/data/perturbation.json: $(lgg)
+	$(call evaluate,perturbation --manifest $< --no-attacks --no-artifacts $(shared))
+$(to)/data/perturbation_attacked.json: $(lgg)
+	$(call evaluate,perturbation --manifest $< --epsilon 8 --steps 10 --limit-scans 5 $(shared))
 $(to)/data/risks.json: $(lgg)
 	$(call evaluate,risks --manifest $<)
 $(to)/data/calibration.json: $(lgg)
-	$(call evaluate,calibration --manifest $<)
-$(to)/data/fairness.json: $(lgg)
-	$(call evaluate,fairness --manifest $< --by sex --by age --by site --work $(work)/fairness)
-$(to)/data/perturbation.json: $(lgg)
-	$(call evaluate,perturbation --manifest $< --work $(work)/perturbation)
+	$(call evaluate,calibration --manifest $< $(shared))
 $(to)/data/detection.json: $(lgg)
 	$(call evaluate,detection --manifest $< $(baselines))
-$(to)/data/detection_elderly.json: $(elderly) $(to)/data/detection.json
+$(to)/data/detection_elderly.json: $(elderly) | $(to)/data/detection.json
 	$(call evaluate,detection --manifest $< --split "" --learn-from $(lgg) $(baselines))
 $(to)/data/sanitization.json: $(lgg)
 	$(call evaluate,sanitization --manifest $<)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mri_guard.kept import digest_of, digest_of_arrays, digest_of_path, keep, once
+from mri_guard.kept import code_digest, digest_of, digest_of_arrays, digest_of_path, keep, once
 
 NUMBERS = TypeAdapter(tuple[float, ...])
 
@@ -48,3 +48,11 @@ def test_tells_files_and_folders_apart_by_what_is_in_them(tmp_path: Path) -> Non
     assert before == digest_of_path(folder)
     (folder / "b.dcm").write_bytes(b"second")
     assert len({before, digest_of_path(folder), digest_of_path(folder / "a.dcm")}) == 3
+
+
+def test_digests_the_source_it_is_told_of() -> None:
+    assert code_digest("kept.py") == code_digest("kept.py")
+    assert (
+        len({code_digest(*some) for some in (("kept.py",), ("metrics",), ("kept.py", "metrics"))})
+        == 3
+    )

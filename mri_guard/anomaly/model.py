@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from monai.networks.blocks.segresnet_block import ResBlock
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
@@ -185,6 +184,8 @@ def rates(posteriors: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
 
 def _block(width: int, config: ModelConfig) -> nn.Module:
     """Pre-activation residual block with group normalisation."""
+    from monai.networks.blocks.segresnet_block import ResBlock  # noqa: PLC0415 - half of what a command takes to start
+
     block: nn.Module = ResBlock(
         config.dimensions,
         width,

@@ -24,11 +24,11 @@ from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machin
 from mri_guard.evaluation.latency import latency
 from mri_guard.evaluation.p_values import p_value_figures
 from mri_guard.evaluation.probability import probability_figures
+from mri_guard.evaluation.screened import Screened, screened
 from mri_guard.evaluation.side_by_side import groups, prices
-from mri_guard.journey import Kit, examine
-from mri_guard.readers.manifest import ManifestRow, digest, lesion_on_grid, read_manifest
-from mri_guard.readers.sources import open_sources
-from mri_guard.records import Contrast, Examination, Journey
+from mri_guard.journey import Kit
+from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
+from mri_guard.records import Examination
 
 BUDGETS: tuple[Budget, ...] = (Rate(alpha=0.05), Rate(alpha=0.10))
 
@@ -63,7 +63,7 @@ def evaluate_calibration(
         calibration: of the same bundle.
         delta: of the bundle's policy: probability of not holding a rate.
         command: written into the evidence.
-        work: folder that archives may be extracted into.
+        work: folder of what has been computed; an interrupted run goes on from it.
         budgets: of false flags, to take the exact thresholds of.
         console: where progress is shown; None shows none.
 
@@ -76,13 +76,13 @@ def evaluate_calibration(
         raise SettingsError(f"no scan in the splits {', '.join(splits)} of the manifest")
     for budget in budgets:  # before scans are read for nothing
         budget.rank(sum(map(len, calibration.healthy_scores.values())), delta)
+    work.mkdir(parents=True, exist_ok=True)
     ended: list[tuple[str, Examination]] = []
     found: list[Scored] = []
     for row in track(rows, "screening", console=console, disable=console is None):
-        (source, *_) = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)
-        journey = examine(source, kit)
-        ended.append((row.label, journey.examination))
-        found.append(scored(row, journey))
+        seen = screened(row, kit, work)
+        ended.append((row.label, seen.examination))
+        found.append(_scored(row, seen))
     metrics = {}
     for name, (label, definition) in DEFINITIONS.items():
         counted = [_counts(name, record) for own, record in ended if label in ("", own)]
@@ -167,24 +167,15 @@ def _band(came: Metric, promised: Metric) -> str:
     return f"{promised.value:.3f}, {promised.low:.3f} to {promised.high:.3f}: {where}"
 
 
-def scored(row: ManifestRow, journey: Journey) -> Scored:
+def _scored(row: ManifestRow, seen: Screened) -> Scored:
     """What the model said of one scan, with the truth of its slices where it is known."""
-    anomaly, preprocessed = journey.anomaly, journey.preprocessed
-    lesion_px = None
-    if preprocessed is not None:
-        x, y, z = preprocessed.image.shape
-        if row.mask is not None:
-            lesion = lesion_on_grid(row.mask, preprocessed.affine, (x, y, z))
-            lesion_px = lesion.sum(axis=(0, 1), dtype=np.int64)
-        elif row.label == "healthy":
-            lesion_px = np.zeros(z, dtype=np.int64)
     return Scored(
         label=row.label,
         site=row.site,
         subject=row.subject,
-        score=anomaly.score if anomaly else -np.inf,
-        slices=anomaly.slice_scores if anomaly else np.empty(0),
-        lesion_px=lesion_px,
+        score=-np.inf if seen.score is None else seen.score,
+        slices=np.array(seen.slices, dtype=np.float64),
+        lesion_px=None if seen.lesion_px is None else np.array(seen.lesion_px, dtype=np.int64),
     )
 
 

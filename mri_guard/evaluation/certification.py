@@ -32,9 +32,9 @@ from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
 from mri_guard.evaluation.detection import Case, counted, read_cases, slice_positions
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, resampled
-from mri_guard.evaluation.robustness.attacked import code_digest
+from mri_guard.evaluation.robustness.attacked import CODE
 from mri_guard.journey import Kit
-from mri_guard.kept import digest_of, digest_of_arrays, keep
+from mri_guard.kept import code_digest, digest_of, digest_of_arrays, keep
 from mri_guard.metrics.bootstrap import DRAWS, patient_counts
 from mri_guard.metrics.by_patient import Counts, Slices, Values
 from mri_guard.readers.manifest import digest, read_manifest
@@ -321,7 +321,7 @@ def _scored(
     of = digest_of_arrays(preprocessed.image, preprocessed.brain, preprocessed.affine)
     scorer = kit.scorer
     scored_by = scorer.digest() if isinstance(scorer, VaeScorer) else kit.bundle_digest
-    made_by = scored_by, code_digest("evaluation/certification.py")
+    made_by = scored_by, code_digest(*CODE, "evaluation/certification.py")
     path = folder / f"{digest_of('smoothing', *made_by, of, sigma, draws, seed)}.npz"
     if path.exists():
         with np.load(path, allow_pickle=False) as kept:

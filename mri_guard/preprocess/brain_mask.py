@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.networks.nets.dynunet import DynUNet
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -38,6 +37,8 @@ def network() -> nn.Module:
     The stack is never halved, so that any height fits. From pixels of 8 mm on the network looks
     across slices too; twelve of them each way reach it.
     """
+    from monai.networks.nets.dynunet import DynUNet  # noqa: PLC0415 - half of what a command takes to start
+
     kernels = [(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)]
     strides = [(1, 1, 1), *[(1, 2, 2)] * 4]
     unet: nn.Module = DynUNet(

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from monai.networks.nets.basic_unet import BasicUNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -78,6 +77,8 @@ def coarse_noise(side: int, rng: np.random.Generator) -> Tensor:
 
 
 def _network() -> nn.Module:
+    from monai.networks.nets.basic_unet import BasicUNet  # noqa: PLC0415 - half of what a command takes to start
+
     network: nn.Module = BasicUNet(
         spatial_dims=2,
         in_channels=1,

@@ -1,7 +1,6 @@
 """What became of each scan, clean and attacked, without saying whose it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,18 +10,16 @@ from pydantic import Field, TypeAdapter
 
 from mri_guard.attacks import Attack
 from mri_guard.decision import PERTURBED
-from mri_guard.errors import InputError
-from mri_guard.evaluation.calibration import scored
 from mri_guard.evaluation.detection import counted
-from mri_guard.evaluation.robustness.attacked import Bench, code_digest, strongest
+from mri_guard.evaluation.robustness.attacked import Bench, strongest
 from mri_guard.evaluation.robustness.plan import DIRECTIONS, LEVELS
 from mri_guard.evaluation.robustness.targets import target_of
+from mri_guard.evaluation.screened import JOURNEY, Screened, source_digests
 from mri_guard.fairness import Cohort
-from mri_guard.journey import Kit, examine
-from mri_guard.kept import digest_of, digest_of_path, once
+from mri_guard.journey import Kit
+from mri_guard.kept import code_digest, digest_of, once
 from mri_guard.readers.manifest import ManifestRow
-from mri_guard.readers.sources import open_sources
-from mri_guard.records import Contrast, Finite, Record
+from mri_guard.records import Finite, Record
 
 Unit = Literal["scans", "slices"]
 UNITS: tuple[Unit, ...] = ("scans", "slices")
@@ -63,11 +60,11 @@ class Assessed(Record):
     patient: int = Field(ge=0)
     abnormal: bool
     rejected: bool
-    suspected: bool
-    threshold: Finite | None
-    slice_threshold: Finite | None
-    lesion: tuple[bool, ...]
-    clean: Scores
+    suspected: bool = False
+    threshold: Finite | None = None
+    slice_threshold: Finite | None = None
+    lesion: tuple[bool, ...] = ()
+    clean: Scores = Scores()
     attacked: dict[str, Scores] = Field(default_factory=dict)
     probability: Finite | None = None
 
@@ -76,47 +73,11 @@ class Assessed(Record):
         return self.clean if budget is None else self.attacked.get(budget, Scores())
 
 
-class Seen(Record):
-    """What the journey made of one scan, as it is kept.
-
-    Attributes:
-        rejected: see `Assessed`.
-        suspected: see `Assessed`.
-        threshold: see `Assessed`.
-        slice_threshold: see `Assessed`.
-        score: of the scan; None where the model was not reached.
-        slices: of every slice; None where one has none.
-        lesion: whether each slice shows one; None where nobody knows.
-        probability: see `Assessed`.
-    """
-
-    rejected: bool
-    suspected: bool = False
-    threshold: Finite | None = None
-    slice_threshold: Finite | None = None
-    score: Finite | None = None
-    slices: tuple[Finite | None, ...] = ()
-    lesion: tuple[bool, ...] | None = None
-    probability: Finite | None = None
-
-
 Pushed = dict[str, dict[int, Finite]]
 """By budget, then by slice (or `SCAN`): the furthest score."""
 
-SEEN, PUSHED = TypeAdapter(Seen), TypeAdapter(Pushed)
-"""How they are kept."""
-
-
-def seen(row: ManifestRow, kit: Kit, work: Path) -> Seen:
-    """What the journey makes of a scan, computed once.
-
-    Args:
-        row: of the manifest.
-        kit: from the bundle.
-        work: folder of what has been computed.
-    """
-    key = digest_of("fairness", kit.bundle_digest, code_digest(*JOURNEY), *_source(row))
-    return once(work / "fairness" / f"{key}.json", SEEN, lambda: _seen(row, kit, work))
+PUSHED = TypeAdapter(Pushed)
+"""How it is kept."""
 
 
 def pushed(
@@ -140,8 +101,8 @@ def pushed(
         of_255: budgets, rising, in 255ths of normalised intensity.
     """
     settings = [repr(attack) for attack in attacks], list(of_255), bench.seed, bench.thresholds
-    code = code_digest(*JOURNEY)
-    key = digest_of("fairness, attacked", kit.bundle_digest, code, *_source(row), *settings)
+    of = code_digest(*JOURNEY, "evaluation/fairness/assessed.py"), *source_digests(row)
+    key = digest_of("fairness, attacked", kit.bundle_digest, *of, *settings)
 
     def make() -> Pushed:
         target = target_of(row, kit, work)
@@ -161,23 +122,10 @@ def pushed(
     return once(work / "fairness" / f"{key}.json", PUSHED, make)
 
 
-JOURNEY = (
-    "bundle.py",
-    "calibration",
-    "decision",
-    "journey.py",
-    "readers",
-    "records",
-    "sanitize",
-    "evaluation/fairness/assessed.py",
-)
-"""Source that a scan's scores depend on, besides what attacks' answers do."""
-
-
 def assessed(
     row: ManifestRow,
     patient: int,
-    found: Seen,
+    found: Screened | None,
     attacked: Pushed,
     own_threshold: float | None = None,
 ) -> Assessed:
@@ -186,32 +134,35 @@ def assessed(
     Args:
         row: of the manifest.
         patient: index of whose it is.
-        found: by the journey.
+        found: by the journey; None where there was nothing to examine.
         attacked: by attacks; empty without any.
         own_threshold: of its group; None for the bundle's.
     """
+    abnormal = row.label == "abnormal"
+    calibrated = None if found is None else found.examination.calibrated
+    if found is None or calibrated is None:
+        return Assessed(patient=patient, abnormal=abnormal, rejected=True)
     scores = np.array(found.slices, dtype=np.float64)
-    lesion = np.zeros(0, np.bool_) if found.lesion is None else np.array(found.lesion, np.bool_)
+    lesion = np.array(found.lesion_px or (), dtype=np.int64) > 0
     at = np.flatnonzero(counted(lesion, scores[: len(lesion)])).tolist() if len(lesion) else []
 
     def furthest(some: Mapping[int, float]) -> Scores:
         return Scores(
-            scan=_further(found.score, some.get(SCAN), down=row.label == "abnormal"),
+            scan=_further(calibrated.score, some.get(SCAN), down=abnormal),
             slices=tuple(_further(found.slices[z], some.get(z), down=bool(lesion[z])) for z in at),
         )
 
-    held_against = found.threshold if own_threshold is None else own_threshold
     return Assessed(
         patient=patient,
-        abnormal=row.label == "abnormal",
-        rejected=found.rejected,
-        suspected=found.suspected,
-        threshold=None if found.score is None else held_against,
-        slice_threshold=found.slice_threshold,
+        abnormal=abnormal,
+        rejected=False,
+        suspected=PERTURBED in found.examination.decision.reasons,
+        threshold=calibrated.threshold if own_threshold is None else own_threshold,
+        slice_threshold=calibrated.slice_threshold,
         lesion=tuple(bool(lesion[z]) for z in at),
         clean=furthest({}),
         attacked={budget: furthest(some) for budget, some in attacked.items()},
-        probability=found.probability,
+        probability=calibrated.probability.value if calibrated.probability else None,
     )
 
 
@@ -259,35 +210,6 @@ def by_patient(
     patient = [scan.patient for scan in scans]
     hits = np.array([getattr(scan, which) for scan in scans], dtype=np.float64)
     return np.stack([np.bincount(patient, hits), np.bincount(patient).astype(np.float64)])
-
-
-def _seen(row: ManifestRow, kit: Kit, work: Path) -> Seen:
-    try:
-        source = open_sources(row.scan, work, row.contrast or Contrast.UNKNOWN)[0]
-    except InputError:
-        return Seen(rejected=True)
-    journey = examine(source, replace(kit, second_look=None))  # asked for nothing here, and dear
-    calibrated = journey.examination.calibrated
-    found = scored(row, journey)
-    if calibrated is None:
-        return Seen(rejected=True)
-    slices = (float(one) if np.isfinite(one) else None for one in found.slices)
-    return Seen(
-        rejected=False,
-        suspected=PERTURBED in journey.examination.decision.reasons,
-        threshold=calibrated.threshold,
-        slice_threshold=calibrated.slice_threshold,
-        score=calibrated.score,
-        slices=tuple(slices),
-        lesion=None if found.lesion_px is None else tuple((found.lesion_px > 0).tolist()),
-        probability=calibrated.probability.value if calibrated.probability else None,
-    )
-
-
-def _source(row: ManifestRow) -> tuple[str, ...]:
-    """All of a manifest's row that scores depend on."""
-    mask = "" if row.mask is None else digest_of_path(row.mask)
-    return digest_of_path(row.scan), mask, row.label, row.contrast or ""
 
 
 def _written(of_255: float) -> str:

@@ -6,7 +6,6 @@ are not independent. Under attack the detectors are not asked: what the score al
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from rich.table import Table
 from mri_guard.attacks import Attack, Threat
 from mri_guard.calibration import exact_threshold, smallest_count
 from mri_guard.determinism import generator
-from mri_guard.errors import SettingsError
+from mri_guard.errors import InputError, SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, suffix
 from mri_guard.evaluation.fairness.assessed import (
     UNITS,
@@ -29,9 +28,9 @@ from mri_guard.evaluation.fairness.assessed import (
     by_patient,
     cohort,
     pushed,
-    seen,
 )
 from mri_guard.evaluation.robustness.targets import bench_of
+from mri_guard.evaluation.screened import Screened, screened
 from mri_guard.fairness import (
     SHARES,
     UNKNOWN,
@@ -128,7 +127,7 @@ def evaluate_fairness(
     columns = _columns(rows, named)
     scans = _assess(
         rows,
-        replace(kit, second_look=None),  # it changes how soon a scan is seen, not whether
+        kit,
         work,
         attacks=attacks,
         of_255=of_255,
@@ -358,13 +357,20 @@ def _assess(
     work.mkdir(parents=True, exist_ok=True)
     scans = []
     for row in track(rows, "screening", console=console, disable=console is None):
-        found = seen(row, kit, work)
-        moved: Pushed = {}
-        if bench is not None and not found.rejected:
+        found, moved = _screened(row, kit, work), Pushed()
+        if bench is not None and found is not None and found.examination.calibrated is not None:
             moved = pushed(row, kit, work, bench=bench, attacks=attacks, of_255=of_255)
         patient = subjects.index(row.subject)
         scans.append(assessed(row, patient, found, moved, own_thresholds.get(row.site)))
     return scans
+
+
+def _screened(row: ManifestRow, kit: Kit, work: Path) -> Screened | None:
+    """What became of a scan; None where there was nothing to examine."""
+    try:
+        return screened(row, kit, work)
+    except InputError:
+        return None
 
 
 def _metric(one: Estimate, about: Mapping[str, Any]) -> Metric:

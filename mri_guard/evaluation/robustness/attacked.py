@@ -5,11 +5,9 @@ Its ball lies then around that image, with the rest of the budget for its radius
 larger ball around the clean one.
 """
 
-import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import mri_guard
 from mri_guard.anomaly import VaeScorer
 from mri_guard.attacks import Attack, Direction, Threat, Victim
 from mri_guard.determinism import generator
-from mri_guard.kept import digest_of, digest_of_arrays, keep
+from mri_guard.kept import code_digest, digest_of, digest_of_arrays, keep
 from mri_guard.readers.manifest import ManifestRow
 from mri_guard.records import Preprocessed
 from mri_guard.under_attack import scan_victim, slice_victim, slices_of
@@ -229,7 +226,7 @@ class Bench:
         return digest_of(
             self.scorer.digest(),
             target.digest(),
-            code_digest(),
+            code_digest(*CODE),
             task.level,
             task.direction,
             task.attack.name,
@@ -340,18 +337,3 @@ def write_answer(path: Path, answer: Answer) -> None:
         change=answer.change,
     )
     keep(path, written.getvalue())
-
-
-@cache
-def code_digest(*more: str) -> str:
-    """SHA-256 of the source that answers depend on, hex.
-
-    Args:
-        more: files or folders besides `CODE`, below the package.
-    """
-    root, sha = Path(mri_guard.__path__[0]), hashlib.sha256()
-    for part in (*CODE, *more):
-        path = root / part
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            sha.update(file.read_bytes() + b"\0")
-    return sha.hexdigest()

@@ -27,13 +27,13 @@ from mri_guard.errors import SettingsError
 from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine
 from mri_guard.evaluation.robustness.aftermath import Aftermath, as_tensor, through_scanner
 from mri_guard.evaluation.robustness.attacked import (
+    CODE,
     HERE,
     Answer,
     Bench,
     Detectors,
     Level,
     Target,
-    code_digest,
     strongest,
     unchanged,
 )
@@ -50,7 +50,7 @@ from mri_guard.evaluation.robustness.sanity import MEANING, SUSPECTED, Check, su
 from mri_guard.evaluation.robustness.scene import Scene
 from mri_guard.evaluation.robustness.targets import bench_of, read_scan, targets_of
 from mri_guard.journey import Kit
-from mri_guard.kept import digest_of, once
+from mri_guard.kept import code_digest, digest_of, once
 from mri_guard.metrics.bootstrap import patient_counts
 from mri_guard.readers.manifest import ManifestRow, digest, read_manifest
 from mri_guard.records import Preprocessed, Scan
@@ -323,7 +323,7 @@ def _sanity(
             "sanity",
             bench.scorer.digest(),
             targets[number].digest(),
-            code_digest(f"{HERE}/sanity.py"),
+            code_digest(*CODE, f"{HERE}/sanity.py"),
             repr(plan.sanity),
             direction,
             bench.thresholds["slices"],
