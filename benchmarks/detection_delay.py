@@ -203,7 +203,7 @@ def scanner_change(seed: int, rows: list[Row], streams: int) -> list[Delay]:
         p = online_p_values(scores, SCANNER_BEFORE, rng)
         change = f"{scanner}, n = {len(changed)}"
         found += [delay(kind(streams), p, change, SCANNER_BEFORE) for kind in KINDS]
-        latent = [latent_delay(stream) for stream in picked[: max(1, streams // 30)]]
+        latent = [latent_delay(stream) for stream in picked]
         found.append(summary("latent_mmd", change, SCANNER_BEFORE, np.array(latent)))
     return found
 

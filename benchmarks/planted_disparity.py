@@ -16,6 +16,7 @@ from scipy.special import ndtri
 
 from mri_guard.determinism import generator
 from mri_guard.fairness import SHARES, Cohort, Groups, Rate, rate_gaps, strata_of
+from mri_guard.fairness.gaps import PERMUTATIONS
 from mri_guard.metrics.proportion import clopper_pearson
 
 POINTS, FALSE_POSITIVES = 0.10, 0.05
@@ -45,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=2000)
     parser.add_argument("--n", type=int, default=350)
-    parser.add_argument("--permutations", type=int, default=500)
+    parser.add_argument("--permutations", type=int, default=PERMUTATIONS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(f"{options.models} models a cell, n = {options.n} abnormal and as many healthy a group")

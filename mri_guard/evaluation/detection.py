@@ -24,7 +24,15 @@ from mri_guard.evaluation.baseline_parts.material import STEPS, Learnt, Material
 from mri_guard.evaluation.baseline_parts.relative_position import relative_position
 from mri_guard.evaluation.baselines import BY_SLICE, fit_baselines
 from mri_guard.evaluation.curves import curves
-from mri_guard.evaluation.evidence import Evidence, Metric, bootstrapped, code_version, machine
+from mri_guard.evaluation.evidence import (
+    SIGNED,
+    Drawn,
+    Evidence,
+    Metric,
+    bootstrapped,
+    code_version,
+    machine,
+)
 from mri_guard.evaluation.gallery import Gallery, write_gallery
 from mri_guard.journey import Kit
 from mri_guard.metrics.bootstrap import DRAWS, patient_counts
@@ -433,37 +441,28 @@ def slice_positions(brain: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _metrics(rows: Sequence[Row], counts: Counts) -> dict[str, Metric]:
     """Figures of each row, and the model's less each baseline's; those that exist."""
-    once = np.ones((1, counts.shape[1]), dtype=np.int64)
     metrics: dict[str, Metric] = {}
-
-    def add(
-        name: str, value: float, drawn: Values, counted: tuple[int, str], definition: str
-    ) -> None:
-        found = bootstrapped(value, drawn, *counted, definition)
-        if found is not None:
-            metrics[name] = found
-
-    model: dict[str, tuple[float, Values]] = {}
+    model: dict[str, Drawn] = {}
     for row in rows:
         for name, figure in row.figures().items():
-            value, drawn = float(figure(once)[0]), figure(counts)
+            drawn = Drawn.of(figure, counts)
             counted = (counts.shape[1], "patients")
             if name in COUNTED:
                 counted = (len(row.small[name].scores), COUNTED[name])
+            found: dict[str, Metric | None] = {}
             if row.name == "":
-                model[name] = (value, drawn)
-                add(name, value, drawn, counted, DEFINITIONS[name])
-                continue
-            definition = f"{row.name} baseline: {DEFINITIONS[name]}"
-            add(f"{row.name}_{name}", value, drawn, counted, definition)
-            ours, ours_drawn = model[name]
-            add(
-                f"{name}_minus_{row.name}",
-                ours - value,
-                ours_drawn - drawn,
-                counted,
-                f"the model's {name} less the {row.name} baseline's, paired by patient",
-            )
+                model[name] = drawn
+                found[name] = bootstrapped(drawn, *counted, DEFINITIONS[name])
+            else:
+                definition = f"{row.name} baseline: {DEFINITIONS[name]}"
+                found[f"{row.name}_{name}"] = bootstrapped(drawn, *counted, definition)
+                found[f"{name}_minus_{row.name}"] = bootstrapped(
+                    model[name] - drawn,
+                    *counted,
+                    f"the model's {name} less the {row.name} baseline's, paired by patient",
+                    within=SIGNED,
+                )
+            metrics |= {key: one for key, one in found.items() if one is not None}
     return metrics
 
 

@@ -1,8 +1,10 @@
 """Evidence: figures with interval, n and what is needed to make them again."""
 
 import hashlib
+import math
 import platform
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 import mri_guard
-from mri_guard.metrics.bootstrap import summary
+from mri_guard.metrics.bootstrap import FEWEST, summary
 from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.records import Finite, Record
@@ -92,8 +94,59 @@ class Evidence(Measured):
         return cls.model_validate_json(path.read_bytes())
 
 
+Range = tuple[float, float]
+
+SHARE: Range = (0.0, 1.0)
+"""What a share, an AUROC or an overlap lies between."""
+SIGNED: Range = (-1.0, 1.0)
+"""What a correlation, or a difference of two shares, lies between."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A figure on a sample of patients and on others like it.
+
+    Attributes:
+        value: on the sample; NaN where it does not exist.
+        without: float64, (patients,), on the sample without each of them.
+        draws: float64, (draws,), on its resamples.
+    """
+
+    value: float
+    without: Values
+    draws: Values
+
+    @classmethod
+    def of(cls, figure: Callable[[Counts], Values], counts: Counts) -> "Drawn":
+        """Of a figure as a function of how often each patient counts.
+
+        Args:
+            figure: (n, patients) to (n,).
+            counts: as `patient_counts` gives it.
+        """
+        patients = counts.shape[1]
+        once = np.ones((1, patients), dtype=np.int64)
+        without = once - np.eye(patients, dtype=np.int64)
+        alone = np.full(1, np.nan)  # without its one patient there is no figure
+        return cls(
+            float(figure(once)[0]), figure(without) if patients > 1 else alone, figure(counts)
+        )
+
+    def __sub__(self, other: "Drawn") -> "Drawn":
+        """The difference, paired by patient."""
+        return Drawn(
+            self.value - other.value, self.without - other.without, self.draws - other.draws
+        )
+
+
 def resampled(
-    figure: Callable[[Counts], Values], counts: Counts, n: int, unit: str, definition: str
+    figure: Callable[[Counts], Values],
+    counts: Counts,
+    n: int,
+    unit: str,
+    definition: str,
+    *,
+    within: Range | None = SHARE,
 ) -> Metric | None:
     """A figure with its interval over patients; None where it does not exist on this sample.
 
@@ -103,16 +156,44 @@ def resampled(
         n: see `Metric`.
         unit: see `Metric`.
         definition: see `Metric`.
+        within: see `bootstrapped`.
     """
-    once = np.ones((1, counts.shape[1]), dtype=np.int64)
-    return bootstrapped(float(figure(once)[0]), figure(counts), n, unit, definition)
+    return bootstrapped(Drawn.of(figure, counts), n, unit, definition, within=within)
 
 
-def bootstrapped(value: float, drawn: Values, n: int, unit: str, definition: str) -> Metric | None:
-    """The same of the value on the sample and those on its resamples, (draws,)."""
-    if not np.isfinite(value) or not np.isfinite(drawn).any():
+def bootstrapped(
+    found: Drawn, n: int, unit: str, definition: str, *, within: Range | None = SHARE
+) -> Metric | None:
+    """A figure with its percentile interval; None where it does not exist.
+
+    Resamples of fewer than `FEWEST` patients are too much alike to tell anything: a figure that
+    hangs on so few has all that it could be for its interval, and says so. A share of all or of
+    nothing, which no resample doubts, has the exact one over as many trials as there are patients.
+
+    Args:
+        found: the figure.
+        n: see `Metric`.
+        unit: see `Metric`.
+        definition: see `Metric`.
+        within: what such a figure lies between; None where that has no ends.
+    """
+    if not np.isfinite(found.value) or not np.isfinite(found.draws).any():
         return None  # e.g. no two slices at like positions
-    return Metric(**summary(value, drawn).model_dump(), n=n, unit=unit, definition=definition)
+    patients = len(found.without)
+    matter = int(patients - np.isclose(found.without, found.value, rtol=0, atol=1e-12).sum())
+    interval = summary(found.value, found.draws)
+    low, high = interval.low, interval.high
+    # Resamples without any of so many patients, e.g. of all those with a lesion.
+    missed = float(np.isnan(found.draws).mean()) > math.exp(-FEWEST)
+    few = patients < FEWEST or missed or (within is not None and 0 < matter < FEWEST)
+    if within == SHARE and not matter and found.value in SHARE:
+        trials = max(1, min(n, patients))
+        low, high = clopper_pearson(round(found.value * trials), trials)
+    elif few:
+        low, high = (low, high) if within is None else within
+        what = "the interval says little" if within is None else "it could be anything"
+        definition += f"; hangs on fewer than {FEWEST} patients, {what}"
+    return Metric(value=found.value, low=low, high=high, n=n, unit=unit, definition=definition)
 
 
 def share_of(
@@ -125,7 +206,8 @@ def share_of(
     definition: str,
 ) -> Metric | None:
     """A share with its interval over patients: exact where each has one, and where all of it is hit
-    or none, which no resample would doubt (then as if each patient were one trial).
+    or none, which no resample would doubt (then as if each patient were one trial); else as
+    `bootstrapped` has it.
 
     Args:
         hits: bool, (n,).
@@ -143,9 +225,13 @@ def share_of(
     if n == patients or value in (0.0, 1.0):
         low, high = clopper_pearson(round(value * patients), patients)
         return Metric(value=value, low=low, high=high, n=n, unit=unit, definition=definition)
-    drawn = counts @ all_
-    shares = np.divide(counts @ hit, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
-    return bootstrapped(value, shares, n, unit, definition)
+
+    def share(some: Counts) -> Values:
+        drawn = some @ all_
+        shares = np.full(len(drawn), np.nan)
+        return np.asarray(np.divide(some @ hit, drawn, out=shares, where=drawn > 0))
+
+    return resampled(share, counts, n, unit, definition)
 
 
 def code_version() -> str:

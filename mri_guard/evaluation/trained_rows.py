@@ -15,8 +15,8 @@ from rich.progress import track
 
 from mri_guard.errors import InputError, SettingsError, UnfitModelError
 from mri_guard.evaluation.detection import COUNTED, DEFINITIONS, Case, Row
-from mri_guard.evaluation.evidence import Metric, bootstrapped
-from mri_guard.metrics.by_patient import Counts, Values
+from mri_guard.evaluation.evidence import SHARE, SIGNED, Drawn, Metric, Range, bootstrapped
+from mri_guard.metrics.by_patient import Counts
 from mri_guard.preprocess import Preprocess
 from mri_guard.readers import Decoder
 from mri_guard.readers.manifest import read_manifest
@@ -165,10 +165,12 @@ def figures_of(
     once = np.ones((1, counts.shape[1]), dtype=np.int64)
     metrics: dict[str, Metric] = {}
 
-    def add(name: str, values: Sequence[float], drawn: Values, definition: str) -> None:
+    def add(
+        name: str, values: Sequence[float], drawn: Drawn, definition: str, within: Range
+    ) -> None:
         """Over patients for the first seed's value, and over seeds for all values."""
         first = f"{definition}; of the first seed"
-        of_patients = bootstrapped(values[0], drawn, counts.shape[1], "patients", first)
+        of_patients = bootstrapped(drawn, counts.shape[1], "patients", first, within=within)
         if of_patients is None or not np.isfinite(values).all():
             return
         metrics[name] = of_patients
@@ -182,16 +184,17 @@ def figures_of(
         )
 
     for figure in FIGURES:
-        reference: tuple[list[float], Values] | None = None
+        reference: tuple[list[float], Drawn] | None = None
         for row, sentence in rows.items():
             functions = [one.row.figures()[figure] for one in measured if one.name == row]
             values = [float(function(once)[0]) for function in functions]
-            drawn = functions[0](counts)
+            drawn = Drawn.of(functions[0], counts)
             add(
                 naming.row.format(row=row, figure=figure),
                 values,
                 drawn,
                 f"{row} ({sentence}): {DEFINITIONS[figure]}",
+                SHARE,
             )
             if row == naming.reference:
                 reference = (values, drawn)
@@ -201,5 +204,6 @@ def figures_of(
                     [ours - theirs for ours, theirs in zip(reference[0], values, strict=True)],
                     reference[1] - drawn,
                     f"{naming.words} {figure} less that of {row}, paired by patient and by seed",
+                    SIGNED,
                 )
     return metrics

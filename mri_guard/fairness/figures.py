@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_guard.fairness.slices import Groups
-from mri_guard.metrics.bootstrap import summary
+from mri_guard.metrics.bootstrap import FEWEST, summary
 from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.records import Finite, Record
@@ -26,9 +26,6 @@ BLOCK = 4_000_000
 RANKINGS = ("auroc", "sauroc", "bpsn_auroc")
 RATES = ("sensitivity", "false_positive_rate")
 IN_THE_LARGE = "calibration_in_the_large"
-
-FEWEST = 5
-"""Patients that a bootstrap is made over; fewer are too much alike from resample to resample."""
 
 EXACT, RESAMPLED = "Clopper-Pearson", "bootstrap over patients"
 NONE = f"none: fewer than {FEWEST} patients"

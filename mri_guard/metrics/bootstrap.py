@@ -9,6 +9,9 @@ from mri_guard.records import Finite, Record
 
 DRAWS = 1000
 
+FEWEST = 5
+"""Patients that a bootstrap is made over; fewer are too much alike from resample to resample."""
+
 
 class Interval(Record):
     """A value and its interval.

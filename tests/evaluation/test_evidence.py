@@ -6,8 +6,19 @@ import pytest
 from pydantic import ValidationError
 
 from mri_guard.determinism import generator
-from mri_guard.evaluation.evidence import Evidence, Metric, code_version, machine, share_of
+from mri_guard.evaluation.evidence import (
+    SIGNED,
+    Drawn,
+    Evidence,
+    Metric,
+    bootstrapped,
+    code_version,
+    machine,
+    resampled,
+    share_of,
+)
 from mri_guard.metrics.bootstrap import patient_counts
+from mri_guard.metrics.by_patient import Means, Slices
 from mri_guard.metrics.proportion import clopper_pearson
 
 METRIC = Metric(value=0.5, low=0.4, high=0.6, n=17, unit="patients", definition="a share")
@@ -61,8 +72,9 @@ def test_share_that_no_resample_doubts_is_doubted_as_so_many_patients_allow(hit:
 
 
 def test_share_of_several_items_a_patient_is_resampled_by_patient() -> None:
-    apart = share([True] * 10 + [False] * 10, [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5)
-    mixed = share([True, False] * 10, [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5)
+    patient = [one // 5 for one in range(30)]
+    apart = share([True] * 15 + [False] * 15, patient)
+    mixed = share([True, False] * 15, patient)
     assert apart is not None
     assert mixed is not None
     assert apart.value == mixed.value == 0.5
@@ -73,3 +85,63 @@ def test_share_of_nothing_does_not_exist() -> None:
     none = np.zeros(3, dtype=np.bool_)
     counts = np.ones((5, 3), dtype=np.int64)
     assert share_of(none, none, np.arange(3), counts, unit="slices", definition="x") is None
+
+
+def auroc(scores: list[float], truth: list[bool], patient: list[int]) -> Metric | None:
+    """Of slices at one height."""
+    slices = Slices(
+        np.array(scores), np.array(truth), np.zeros(len(truth)), np.array(patient), patient[-1] + 1
+    )
+    counts = patient_counts(slices.patients, generator(0, "auroc"), 400)
+    return resampled(slices.auroc, counts, slices.patients, "patients", "AUROC")
+
+
+def test_a_figure_that_hangs_on_few_patients_could_be_anything() -> None:
+    """Six patients, of whom one has all the lesions."""
+    found = auroc([1, 3, 0, 1, 2, 4, 0], [True, True, *[False] * 5], [0, 0, 1, 2, 3, 4, 5])
+    assert found is not None
+    assert (found.low, found.value, found.high) == (0.0, 0.65, 1.0)
+    assert found.definition == "AUROC; hangs on fewer than 5 patients, it could be anything"
+
+
+def test_a_figure_of_many_patients_has_the_interval_of_its_resamples() -> None:
+    scores = [float(one % 7) + one % 2 for one in range(20)]
+    found = auroc(scores, [one % 2 == 1 for one in range(20)], list(range(20)))
+    assert found is not None
+    assert 0 < found.low < found.value < found.high < 1
+    assert found.definition == "AUROC"
+
+
+@pytest.mark.parametrize("patients", [2, 12])
+def test_an_auroc_that_no_resample_doubts_is_doubted_as_so_many_patients_allow(
+    patients: int,
+) -> None:
+    truth = [one % 2 == 0 for one in range(2 * patients)]
+    patient = [one // 2 for one in range(2 * patients)]
+    found = auroc([float(one) for one in truth], truth, patient)
+    assert found is not None
+    assert (found.low, found.high) == clopper_pearson(patients, patients)
+
+
+def test_without_ends_few_patients_keep_their_interval_and_say_how_little_it_says() -> None:
+    nats = Means(np.array([1.0, 3.0]), np.arange(2), 2)
+    counts = patient_counts(2, generator(0, "nats"), 400)
+    found = resampled(nats.mean, counts, 2, "patients", "nats", within=None)
+    assert found is not None
+    assert (found.low, found.value, found.high) == (1.0, 2.0, 3.0)
+    assert found.definition == "nats; hangs on fewer than 5 patients, the interval says little"
+
+
+def test_a_difference_is_paired_and_nought_where_both_are_the_same() -> None:
+    of = Means(np.arange(8.0), np.arange(8), 8)
+    counts = patient_counts(8, generator(0, "pairs"), 400)
+    drawn = Drawn.of(of.mean, counts)
+    same = bootstrapped(drawn - drawn, 8, "patients", "less itself", within=SIGNED)
+    assert same is not None
+    assert (same.low, same.value, same.high, same.definition) == (0, 0, 0, "less itself")
+
+
+def test_share_of_few_patients_with_many_items_could_be_anything() -> None:
+    found = share([True] * 9 + [False] * 11, [0] * 10 + [1] * 10)
+    assert found is not None
+    assert (found.low, found.value, found.high) == (0.0, 0.45, 1.0)

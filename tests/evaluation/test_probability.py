@@ -42,19 +42,22 @@ def test_believes_a_probability_of_like_scans_and_not_one_of_others() -> None:
 
 def test_leaves_out_scans_that_got_no_score_and_draws_patients_not_scans() -> None:
     labelled = LabelledScores(healthy=(0.0, 1.0, 2.0), abnormal=(3.0, 4.0))
-    scans = [
-        _scan("healthy", 0.0, "one"),
-        _scan("healthy", 0.0, "one"),
-        _scan("abnormal", 0.0, "other"),
-        _scan("abnormal", float("-inf"), "third"),
-    ]
+    people = range(5)
+    scans = [_scan("healthy", 0.0, f"twice {one}") for one in people for _ in range(2)]
+    scans += [_scan("abnormal", 0.0, f"once {one}") for one in people]
+    scans += [_scan("abnormal", float("-inf"), "last")]
     metrics, _ = probability_figures(scans, labelled, seed=0)
     brier = metrics["probability_brier"]
     told = VennAbers(labelled)(0.0).value
-    assert brier.n == 3
-    assert "of 3 scans of 2 patients" in brier.definition
-    assert brier.value == pytest.approx((2 * told**2 + (1 - told) ** 2) / 3)
-    assert (brier.low, brier.high) == pytest.approx((told**2, (1 - told) ** 2))
+    assert brier.n == 15
+    assert "of 15 scans of 10 patients" in brier.definition
+
+    def drawn(twice: int) -> float:
+        return (2 * twice * told**2 + (10 - twice) * (1 - told) ** 2) / (10 + twice)
+
+    assert brier.value == pytest.approx(drawn(5))
+    # Of ten patients drawn, the 2.5th and 97.5th percentile of Bin(10, 0.5) are 2 and 8.
+    assert (brier.low, brier.high) == pytest.approx((drawn(8), drawn(2)))
 
 
 def test_has_nothing_to_tell_without_a_score() -> None:

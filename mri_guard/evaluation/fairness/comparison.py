@@ -8,7 +8,15 @@ from rich.table import Table
 
 from mri_guard.determinism import generator
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.evidence import Evidence, Metric, bootstrapped, code_version, machine
+from mri_guard.evaluation.evidence import (
+    SIGNED,
+    Drawn,
+    Evidence,
+    Metric,
+    bootstrapped,
+    code_version,
+    machine,
+)
 from mri_guard.evaluation.fairness.assessed import UNITS, Assessed, Unit, cohort
 from mri_guard.evaluation.fairness.command import DEFINITIONS, EVERYONE, with_everyone
 from mri_guard.fairness import Groups
@@ -131,13 +139,8 @@ def _changes(
         for name in shared:
             old, new = (float(one[figure, name][0]) for one in both)
             patients = int(min(one.members[one.names.index(name)].sum() for one in groups))
-            metric = bootstrapped(
-                float(change[name][0]),
-                change[name][1:],
-                patients,
-                "patients",
-                f"new less old: {DEFINITIONS[figure]}",
-            )
+            definition = f"new less old: {DEFINITIONS[figure]}"
+            metric = _change(change[name], patients, definition)
             if metric is None:
                 continue
             row: dict[str, Any] = {
@@ -152,7 +155,7 @@ def _changes(
                 "said": _said(figure, metric),
             }
             apart = change[name] - change[EVERYONE]
-            beside = bootstrapped(float(apart[0]), apart[1:], patients, "patients", "")
+            beside = _change(apart, patients, "")
             row |= {
                 BESIDE: None if beside is None else beside.value,
                 f"{BESIDE}_low": None if beside is None else beside.low,
@@ -160,6 +163,13 @@ def _changes(
             }
             found.append((row, metric))
     return found
+
+
+def _change(values: Values, patients: int, definition: str) -> Metric | None:
+    """Of values on the sample and then on each resample, which hang on all the patients."""
+    every = np.full(patients, np.nan)
+    found = Drawn(float(values[0]), every, values[1:])
+    return bootstrapped(found, patients, "patients", definition, within=SIGNED)
 
 
 def _figures(

@@ -8,7 +8,7 @@ is, which the decoder is told anyway, is active by the first and asleep by the s
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from mri_guard.anomaly import Vae, rates
 from mri_guard.anomaly.levels import ACTIVE_VARIANCE
 from mri_guard.errors import SettingsError
-from mri_guard.evaluation.evidence import Metric, bootstrapped, resampled
+from mri_guard.evaluation.evidence import Drawn, Metric, bootstrapped, resampled
 from mri_guard.evaluation.risks.scene import Examined, stacked
 from mri_guard.metrics.by_patient import Counts, Values
 from mri_guard.training.data import Subject
@@ -113,6 +113,7 @@ def collapse(
                 "channels",
                 f"latent channels of level {level} (0 is the finest) whose posterior mean varies "
                 f"by more than {ACTIVE_VARIANCE:g} (variance) over scans and places, {_READ}",
+                within=None,
             ),
             f"active_share_level_{level}": _centred(
                 latents.active_share,
@@ -127,9 +128,14 @@ def collapse(
                 counts,
                 *patients,
                 f"{_NATS}, over their brain voxels; mean over scans",
+                within=None,
             ),
             f"kl_level_{level}_nats_a_unit": resampled(
-                latents.unit_rate, counts, *patients, f"{_NATS}, over their number; mean over scans"
+                latents.unit_rate,
+                counts,
+                *patients,
+                f"{_NATS}, over their number; mean over scans",
+                within=None,
             ),
         }
         found = {name: metric for name, metric in figures.items() if metric is not None}
@@ -188,12 +194,13 @@ def _centred(
     more of them fall below it. So the draws are moved until their mean is the figure (the bootstrap
     estimate of bias, Efron and Tibshirani 1993, section 10.6).
     """
-    value = float(figure(np.ones((1, counts.shape[1]), dtype=np.int64))[0])
-    drawn = figure(counts)
-    if not np.isfinite(value) or not np.isfinite(drawn).any():
+    found = Drawn.of(figure, counts)
+    if not np.isfinite(found.value) or not np.isfinite(found.draws).any():
         return None
-    moved = np.clip(drawn + value - np.nanmean(drawn), 0, 1)
-    return bootstrapped(value, moved, n, unit, f"{definition}; interval moved by the bias")
+    moved = np.clip(found.draws + found.value - np.nanmean(found.draws), 0, 1)
+    return bootstrapped(
+        replace(found, draws=moved), n, unit, f"{definition}; interval moved by the bias"
+    )
 
 
 def _middle(level: Tensor) -> Tensor:

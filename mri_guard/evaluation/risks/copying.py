@@ -34,8 +34,7 @@ from mri_guard.evaluation.at_alpha import SIZES
 from mri_guard.evaluation.detection import sections
 from mri_guard.evaluation.evidence import Metric
 from mri_guard.evaluation.risks.scene import Examined, stacked
-from mri_guard.fairness.figures import FEWEST
-from mri_guard.metrics.bootstrap import interval
+from mri_guard.metrics.bootstrap import FEWEST, interval
 from mri_guard.metrics.by_patient import Counts
 from mri_guard.preprocess.grid import PIXEL_MM
 from mri_guard.training.synthetic_lesions import HELD_OUT, RADII_PX, TRAINED, Change, Kind, corrupt

@@ -220,7 +220,9 @@ def distances(
         ),
     }
     found = {
-        name: resampled(figure, counts, len(np.unique(patient)), "patients", definition)
+        name: resampled(
+            figure, counts, len(np.unique(patient)), "patients", definition, within=None
+        )
         for name, (figure, definition) in figures.items()
     }
     return {name: metric for name, metric in found.items() if metric is not None}

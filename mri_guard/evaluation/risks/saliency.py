@@ -26,7 +26,7 @@ from torch import Tensor
 from mri_guard.anomaly import Vae, VaeScorer, evidence, slice_gap_mm, tensors
 from mri_guard.anomaly.losses import structural_similarity
 from mri_guard.determinism import generator
-from mri_guard.evaluation.evidence import Metric, resampled
+from mri_guard.evaluation.evidence import SIGNED, Metric, resampled
 from mri_guard.evaluation.risks.scene import Examined, whole
 from mri_guard.metrics.by_patient import Counts, Means, Values
 from mri_guard.records import Preprocessed
@@ -192,6 +192,7 @@ def saliency(
                 "patients",
                 f"{LIKENESSES[likeness]}, of {MAPS[part]}, and the same {when}; mean over "
                 "patients, 1 where the network does not matter",
+                within=SIGNED,
             )
             row[f"{part}_{likeness}"] = found.value if found else None
             if likeness == "rank_correlation":

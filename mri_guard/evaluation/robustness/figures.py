@@ -186,6 +186,7 @@ def figures(
                 present,
                 "patients",
                 f"the same over its clean value, paired by patient; {who}",
+                within=None,
             )
         name = "plain_robust_auroc" if unit == "slices" else "robust_auroc"
         found[f"{name}_{side}"] = resampled(
@@ -223,6 +224,7 @@ def figures(
                     unit,
                     f"median looks, with or without gradient, at the image before one of the "
                     f"{what} is turned over at {called.replace('_', ' ')}; over those that are",
+                    within=None,
                 )
     return {name: one for name, one in found.items() if one is not None}
 

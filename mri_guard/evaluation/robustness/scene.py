@@ -265,6 +265,7 @@ class Scene:
                 "written as 12-bit DICOM on the scanner's grid, read and preprocessed, over what "
                 "it moves them by as a float tensor; sums over goals, 0 where the series was held "
                 "before the model",
+                within=None,
             )
             if moved is not None and float(whole.sum()) > FLAT:
                 found[f"through_scanner_effect_{direction}"] = moved

@@ -20,6 +20,7 @@ from mri_guard.evaluation.risks.memorisation import (
 )
 from mri_guard.evaluation.risks.scene import Examined
 from mri_guard.metrics.bootstrap import patient_counts
+from mri_guard.metrics.proportion import clopper_pearson
 from mri_guard.training.data import Subject
 from tests.evaluation.risks.toys import case, restored_by
 
@@ -134,7 +135,8 @@ def test_a_model_that_knows_its_members_by_heart_is_found_out(
     metrics, _ = membership(by_heart, unseen, 0)
     for attacker in ("score", "error", "calibrated_error"):
         assert metrics[f"membership_inference_auroc_{attacker}"].value == 1
-        assert metrics[f"membership_inference_patient_auroc_{attacker}"].low == 1
+        by_patient = metrics[f"membership_inference_patient_auroc_{attacker}"]
+        assert (by_patient.value, by_patient.low) == (1, clopper_pearson(*[2 * PEOPLE] * 2)[0])
         assert metrics[f"membership_inference_tpr_at_1_fpr_{attacker}"].value == 1
     blind = metrics["membership_inference_auroc_without_model"]
     assert blind.low < 0.5 < blind.high
