@@ -93,7 +93,7 @@ def every(draws: int, resampled: int, seed: int) -> Iterator[Row]:
         rng = generator(seed, "band", m)
         claim = "false flags to expect, 95 % beta-binomial band"
         yield row(claim, f"{m} calibrated, {n} new", 0.95, draws, _band(m, n, rng))
-    for people in (17, 60):
+    for people in (5, 8, 17, 60):
         rng = generator(seed, "share", people)
         setting = f"{people} people, {SLICES} slices each"
         yield row("bootstrap over patients: share", setting, 0.95, resampled, _share(people, rng))

@@ -167,8 +167,9 @@ def bootstrapped(
     """A figure with its percentile interval; None where it does not exist.
 
     Resamples of fewer than `FEWEST` patients are too much alike to tell anything: a figure that
-    hangs on so few has all that it could be for its interval, and says so. A share of all or of
-    nothing, which no resample doubts, has the exact one over as many trials as there are patients.
+    hangs on so few has all that it could be for its interval, and says so. What no resample doubts
+    has an exact one over as many trials as there are patients: a share of all or of nothing, and a
+    difference that none of them shows, which others may, either way.
 
     Args:
         found: the figure.
@@ -183,16 +184,19 @@ def bootstrapped(
     matter = int(patients - np.isclose(found.without, found.value, rtol=0, atol=1e-12).sum())
     interval = summary(found.value, found.draws)
     low, high = interval.low, interval.high
+    trials = max(1, min(n, patients))
     # Resamples without any of so many patients, e.g. of all those with a lesion.
     missed = float(np.isnan(found.draws).mean()) > math.exp(-FEWEST)
     few = patients < FEWEST or missed or (within is not None and 0 < matter < FEWEST)
     if within == SHARE and not matter and found.value in SHARE:
-        trials = max(1, min(n, patients))
         low, high = clopper_pearson(round(found.value * trials), trials)
     elif few:
         low, high = (low, high) if within is None else within
         what = "the interval says little" if within is None else "it could be anything"
         definition += f"; hangs on fewer than {FEWEST} patients, {what}"
+    elif within == SIGNED and not np.nan_to_num(found.draws).any():
+        high = clopper_pearson(0, trials)[1]
+        low = -high
     return Metric(value=found.value, low=low, high=high, n=n, unit=unit, definition=definition)
 
 

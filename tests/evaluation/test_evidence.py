@@ -1,4 +1,5 @@
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,13 +133,18 @@ def test_without_ends_few_patients_keep_their_interval_and_say_how_little_it_say
     assert found.definition == "nats; hangs on fewer than 5 patients, the interval says little"
 
 
-def test_a_difference_is_paired_and_nought_where_both_are_the_same() -> None:
+def test_a_difference_that_nobody_shows_may_be_shown_by_others() -> None:
     of = Means(np.arange(8.0), np.arange(8), 8)
     counts = patient_counts(8, generator(0, "pairs"), 400)
     drawn = Drawn.of(of.mean, counts)
     same = bootstrapped(drawn - drawn, 8, "patients", "less itself", within=SIGNED)
     assert same is not None
-    assert (same.low, same.value, same.high, same.definition) == (0, 0, 0, "less itself")
+    others = clopper_pearson(0, 8)[1]
+    assert (same.low, same.value, same.high) == (-others, 0, others)
+    more = replace(drawn, value=drawn.value + 1, draws=drawn.draws + 1)
+    paired = bootstrapped(more - drawn, 8, "patients", "one more", within=SIGNED)
+    assert paired is not None
+    assert (paired.low, paired.value, paired.high) == (1, 1, 1)
 
 
 def test_share_of_few_patients_with_many_items_could_be_anything() -> None:
