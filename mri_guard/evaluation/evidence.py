@@ -183,17 +183,19 @@ def bootstrapped(
     patients = len(found.without)
     matter = int(patients - np.isclose(found.without, found.value, rtol=0, atol=1e-12).sum())
     interval = summary(found.value, found.draws)
-    low, high = interval.low, interval.high
+    # Where resamples are biased they may leave the value itself out.
+    low, high = min(interval.low, found.value), max(interval.high, found.value)
     trials = max(1, min(n, patients))
     # Resamples without any of so many patients, e.g. of all those with a lesion.
     missed = float(np.isnan(found.draws).mean()) > math.exp(-FEWEST)
     few = patients < FEWEST or missed or (within is not None and 0 < matter < FEWEST)
     if within == SHARE and not matter and found.value in SHARE:
         low, high = clopper_pearson(round(found.value * trials), trials)
+    elif few and within is not None:
+        low, high = within
+        definition += f"; hangs on fewer than {FEWEST} patients, it could be anything"
     elif few:
-        low, high = (low, high) if within is None else within
-        what = "the interval says little" if within is None else "it could be anything"
-        definition += f"; hangs on fewer than {FEWEST} patients, {what}"
+        definition += f"; hangs on fewer than {FEWEST} patients, the interval says little"
     elif within == SIGNED and not np.nan_to_num(found.draws).any():
         high = clopper_pearson(0, trials)[1]
         low = -high

@@ -151,3 +151,11 @@ def test_share_of_few_patients_with_many_items_could_be_anything() -> None:
     found = share([True] * 9 + [False] * 11, [0] * 10 + [1] * 10)
     assert found is not None
     assert (found.low, found.value, found.high) == (0.0, 0.45, 1.0)
+
+
+def test_an_interval_never_leaves_its_value_out() -> None:
+    draws = np.linspace(0.2, 0.4, 100)
+    found = bootstrapped(Drawn(0.5, np.full(9, 0.45), draws), 9, "patients", "biased")
+    assert found is not None
+    assert found.low < 0.21
+    assert found.high == found.value == 0.5
