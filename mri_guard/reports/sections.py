@@ -59,7 +59,17 @@ SECTIONS = (
         "fairness",
         "Fairness",
         "Do figures differ between groups of patients by more than chance explains?",
-        ("*worst_gap*", "*gap*", "*auroc*", "sensitivity*", "false_positive_rate*"),
+        (
+            "slice_sensitivity",
+            "slice_worst_gap_sensitivity",
+            "slice_worst_gap_sensitivity_expected",
+            "slice_sensitivity_*_255",
+            "scan_sensitivity*",
+            "*worst_gap*",
+            "*gap*",
+            "*auroc*",
+            "*false_positive_rate*",
+        ),
         "mri-guard evaluate fairness --manifest CSV --out fairness.json",
     ),
     Section(
