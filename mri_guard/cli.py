@@ -319,6 +319,15 @@ def deidentify(
 
 
 @contextmanager
+def _goes_on_from(work: Path) -> Iterator[None]:
+    """Says where the same command goes on, when it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(f"interrupted; the same command goes on from {work}", 130)
+
+
+@contextmanager
 def _work_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mri-guard-") as folder:
         yield Path(folder)
@@ -500,7 +509,7 @@ def train(
         settings = settings.model_copy(update={"adversary": opponent})
     elif smooth_encoder:
         fail("--smooth-encoder wants an --adversary that moves the pixels", CALLED_WRONGLY)
-    try:
+    with _goes_on_from(work):
         digest = train_bundle(
             manifest,
             out,
@@ -519,8 +528,6 @@ def train(
             tensorboard=tensorboard,
             device=device,
         )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
     say({"bundle": str(out), "digest": digest}, f"bundle {out}, digest {digest}", as_json=as_json)
 
 
@@ -974,7 +981,7 @@ def ablation(
 ) -> None:
     """What each part of the detector is worth: taken away, trained anew, measured."""
     mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundle)
-    try:
+    with _goes_on_from(work):
         evidence = evaluate_ablation(
             manifest,
             evaluate_manifest,
@@ -988,8 +995,6 @@ def ablation(
             only=only or (),
             console=errors,
         )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, ablation_table(evidence), as_json=as_json)
 
 
@@ -1046,7 +1051,7 @@ def poisoning(
     Calibrating on such scans is another matter: `calibrate` shows what it costs.
     """
     mask = load_brain_mask(brain_mask) if brain_mask else bundle_module.brain_mask(bundle)
-    try:
+    with _goes_on_from(work):
         evidence = evaluate_poisoning(
             manifest,
             evaluate_manifest,
@@ -1061,8 +1066,6 @@ def poisoning(
             shapes=load_lesion_shapes(lesion_shapes) if lesion_shapes else (),
             console=errors,
         )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, poisoning_table(evidence), as_json=as_json)
 
 
@@ -1093,21 +1096,18 @@ def calibration(
     days = [_workload(*_two_numbers(day)) for day in workload or ()]
     budgets: list[Budget] = [*(Rate(alpha=one) for one in alpha or ()), *days]
     scores, policy = bundle_module.calibration(bundle)
-    try:
-        with bundle_module.load(bundle) as kit:
-            evidence = evaluate_calibration(
-                manifest,
-                split or ["test"],
-                kit,
-                scores,
-                delta=policy.delta,
-                command=_command(),
-                work=work,
-                budgets=budgets or BUDGETS,
-                console=errors,
-            )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
+    with _goes_on_from(work), bundle_module.load(bundle) as kit:
+        evidence = evaluate_calibration(
+            manifest,
+            split or ["test"],
+            kit,
+            scores,
+            delta=policy.delta,
+            command=_command(),
+            work=work,
+            budgets=budgets or BUDGETS,
+            console=errors,
+        )
     if not as_json:
         console.print(price_table(evidence), highlight=False)
     _write_evidence(evidence, out, calibration_table(evidence), as_json=as_json)
@@ -1206,7 +1206,7 @@ def robustness(
         fail(str(error), CALLED_WRONGLY)
     with bundle_module.load(bundle) as kit:
         scorer = kit.scorer.to(device) if isinstance(kit.scorer, VaeScorer) else kit.scorer
-        try:
+        with _goes_on_from(work):
             evidence = evaluate_robustness(
                 manifest,
                 split or ["test"],
@@ -1218,8 +1218,6 @@ def robustness(
                 hidden=hidden if aware else None,
                 console=errors,
             )
-        except KeyboardInterrupt:
-            fail(f"interrupted; the same command goes on from {work}", 130)
     _write_evidence(evidence, out, robustness_table(evidence), as_json=as_json)
 
 
@@ -1248,23 +1246,20 @@ def certification(
 ) -> None:
     """Which lesions are found whatever is done to the image up to an L2 norm; draws OUT.png too."""
     work.mkdir(parents=True, exist_ok=True)
-    try:
-        with bundle_module.load(bundle) as kit:
-            evidence = evaluate_certification(
-                manifest,
-                split or ["test"],
-                kit,
-                command=_command(),
-                work=work,
-                sigma=sigma,
-                draws=draws,
-                limit_scans=limit_scans,
-                seed=seed,
-                picture=out.with_suffix(".png"),
-                console=errors,
-            )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
+    with _goes_on_from(work), bundle_module.load(bundle) as kit:
+        evidence = evaluate_certification(
+            manifest,
+            split or ["test"],
+            kit,
+            command=_command(),
+            work=work,
+            sigma=sigma,
+            draws=draws,
+            limit_scans=limit_scans,
+            seed=seed,
+            picture=out.with_suffix(".png"),
+            console=errors,
+        )
     _write_evidence(evidence, out, certification_table(evidence), as_json=as_json)
 
 
@@ -1298,25 +1293,22 @@ def perturbation(
     """What the perturbation detectors catch, hold wrongly, and miss of one who knows them."""
     scores, policy = bundle_module.calibration(bundle)
     healthy = [score for group in scores.healthy_scores.values() for score in group]
-    try:
-        with bundle_module.load(bundle) as kit:
-            evidence = evaluate_perturbation(
-                manifest,
-                split or ["test"],
-                kit,
-                command=_command(),
-                work=work,
-                alpha=policy.perturbation_alpha,
-                scale=statistics.stdev(healthy),
-                seed=seed,
-                epsilons=(epsilon or EPSILONS) if attacks else (),
-                attack=replace(UNAWARE, steps=steps),
-                artifacts=ARTIFACTS if artifacts else (),
-                limit=limit_scans,
-                console=errors,
-            )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
+    with _goes_on_from(work), bundle_module.load(bundle) as kit:
+        evidence = evaluate_perturbation(
+            manifest,
+            split or ["test"],
+            kit,
+            command=_command(),
+            work=work,
+            alpha=policy.perturbation_alpha,
+            scale=statistics.stdev(healthy),
+            seed=seed,
+            epsilons=(epsilon or EPSILONS) if attacks else (),
+            attack=replace(UNAWARE, steps=steps),
+            artifacts=ARTIFACTS if artifacts else (),
+            limit=limit_scans,
+            console=errors,
+        )
     _write_evidence(evidence, out, perturbation_table(evidence), as_json=as_json)
 
 
@@ -1366,25 +1358,22 @@ def fairness(
         fail(str(error), CALLED_WRONGLY)
     scores, policy = bundle_module.calibration(bundle)
     thresholds = site_thresholds(scores.healthy_scores, policy.alpha, policy.delta)
-    try:
-        with bundle_module.load(bundle) as kit:
-            evidence = evaluate_fairness(
-                manifest,
-                split or ["test"],
-                kit,
-                command=_command(),
-                work=work,
-                by=by or (),
-                depth=depth,
-                claim=gap,
-                attacks=attacks,
-                of_255=sorted(set(epsilon or ())),
-                own_thresholds=thresholds if own_thresholds else None,
-                seed=seed,
-                console=errors,
-            )
-    except KeyboardInterrupt:
-        fail(f"interrupted; the same command goes on from {work}", 130)
+    with _goes_on_from(work), bundle_module.load(bundle) as kit:
+        evidence = evaluate_fairness(
+            manifest,
+            split or ["test"],
+            kit,
+            command=_command(),
+            work=work,
+            by=by or (),
+            depth=depth,
+            claim=gap,
+            attacks=attacks,
+            of_255=sorted(set(epsilon or ())),
+            own_thresholds=thresholds if own_thresholds else None,
+            seed=seed,
+            console=errors,
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     forest(evidence).save(out.with_suffix(".png"))
     _write_evidence(evidence, out, fairness_table(evidence), as_json=as_json)

@@ -259,6 +259,26 @@ def test_exits_2_for_a_workload_that_is_no_pair_of_numbers(tmp_path: Path) -> No
     assert "wanted two numbers as 3/100" in " ".join(ran.stderr.split())
 
 
+def test_says_where_an_interrupted_evaluation_goes_on(
+    tmp_path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> Evidence:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "evaluate_calibration", interrupted)
+    monkeypatch.setattr(bundle, "load", lambda _: kit)
+    monkeypatch.setattr(
+        bundle,
+        "calibration",
+        lambda _: (Calibration(healthy_scores=HEALTHY, detectors={}), PolicyConfig()),
+    )
+    to = ["--manifest", "x.csv", "--out", str(tmp_path / "e.json"), "--work", str(tmp_path)]
+    ran = runner.invoke(cli.app, ["evaluate", "calibration", *to])
+    assert ran.exit_code == 130
+    assert f"the same command goes on from {tmp_path}" in " ".join(ran.stderr.split())
+    assert not (tmp_path / "e.json").exists()
+
+
 def test_calibrates_for_a_site_and_says_what_its_scans_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
